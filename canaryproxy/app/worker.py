@@ -19,10 +19,9 @@ import uvloop
 from setproctitle import setproctitle
 
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
-from canaryproxy.dataplane.file_budget import connections_within
 from canaryproxy.dataplane.memory_limit import cgroup_memory
 from canaryproxy.dataplane.plane import DataPlane
-from canaryproxy.dataplane.resource_exhaustion import limit
+from canaryproxy.dataplane.resource_exhaustion import connections_within, limit
 from canaryproxy.ipc.build_identity import own_build
 from canaryproxy.ipc.channel import Channel
 from canaryproxy.ipc.codec import DOWN

@@ -1,20 +1,18 @@
-"""Who is let in, and who gives way: the places of a worker, as far as the limits of the instance leave them to it.
+"""Admission of client connections: how many a worker serves, and which one is evicted for a new one.
 
-A newcomer that finds all places taken gets that of a client that is idle, or that is too slow (`SlowClients`); who that
-is,
-`eviction` says. Only where all are busy it is refused. Workers share `max_connections` by what they say of themselves.
-A worker serves most of its fair share whatever the others say, so that one that was taken over cannot have all others
-turn everybody away.
+When all slots are taken, a new connection gets the slot of an idle client or of one that is too slow (`SlowClients`);
+`eviction` chooses it. If every client is busy, the new connection is refused. Workers share `max_connections` through
+the counts they publish. A worker serves most of its fair share whatever the others publish, so a compromised worker
+cannot make the others refuse everyone.
 """
 
-import asyncio
 import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
-from canaryproxy.dataplane.context import WorkerContext
+from canaryproxy.dataplane.context import Clock, Telemetry, WorkerContext
+from canaryproxy.dataplane.evictable_connection import EvictableConnection
 from canaryproxy.dataplane.eviction import GRACE_SECONDS, YOUNG_SECONDS, ConnectionSlot, ConnectionSlots, Evictable
 from canaryproxy.dataplane.handshakes import HandshakeQueue
 from canaryproxy.dataplane.resource_exhaustion import FULL, OF_ADDRESS
@@ -24,34 +22,31 @@ from canaryproxy.http.forwarding import ForwardedClient
 from canaryproxy.model.client import client_prefix
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import PlaneSettings
-from canaryproxy.telemetry.record.access_log import AccessLogEntry
 
 PRESSURE_SECONDS = 10.0
-"""Seconds after a newcomer found all places taken in which slow clients are looked for."""
+"""Seconds after a new connection found no free slot during which slow clients are looked for."""
 
 RECLAIM_BATCH = 8
-"""Clients that give their descriptors at a time."""
+"""Client connections closed at a time to free file descriptors."""
 
-_client_prefix = lru_cache(4096)(client_prefix)
+counted_prefix = lru_cache(4096)(client_prefix)
+"""The prefix by which a client address is counted."""
 
 
 class Admission(WorkerContext):
-    """`room`: clients that this worker can serve itself."""
+    """The context of a worker that limits its clients. `room`: clients that this worker can serve by itself."""
 
     def __init__(
         self,
         settings: PlaneSettings,
-        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        telemetry: Telemetry,
         identity: str,
-        now: Callable[[], float],
-        wall_clock: Callable[[], float],
         rng: Callable[[], float],
-        access_log: Callable[[AccessLogEntry], None] | None,
         connection_count: SharedConnectionCount | None,
         room: float,
-        secret: bytes = b"",
     ) -> None:
-        super().__init__(settings, loop, identity, now, wall_clock, rng, access_log, secret)
+        super().__init__(settings, clock, telemetry, identity, rng)
         limits = settings.limits
         self._connection_count = connection_count or SharedConnectionCount()
         self._room = room
@@ -60,36 +55,31 @@ class Admission(WorkerContext):
         self._counts_addresses = limits.connections_per_address is not None
         if self._counts_addresses:
             self._connection_count.clear_sketch()
-        self._connections: set[ClientConnection] = set()
+        self._connections: set[EvictableConnection] = set()
         self._slots = ConnectionSlots(int(min(limits.max_connections, room)), YOUNG_SECONDS)
         self._slow_clients = SlowClients()
         self._pressed_since = -math.inf
         self._arrived = self.clock.tick
         self.handshakes = HandshakeQueue(
-            loop,
+            clock.loop,
             -(-limits.handshakes // self._connection_count.workers),
             lambda: self.telemetry.recorder.evict("handshakes"),
         )
 
-    # Who comes.
+    # Arrivals.
 
     def client_for(self, address: str, scheme: bytes = b"http") -> ForwardedClient:
-        """Who a client is and whether its forwarding fields are believed."""
+        """The client at an address, and whether its forwarding fields are trusted."""
         settings = self.settings
         return self.head_rewriter.client_for(address, scheme, settings.trusted_proxies, settings.forwarding)
 
-    @staticmethod
-    def client_prefix(address: str) -> str:
-        """What an address is counted by."""
-        return _client_prefix(address)
-
     def trusts(self, address: str) -> bool:
-        """Whether a peer is one of the proxies in front of us, which carry many clients."""
+        """Whether a peer is a trusted proxy, which carries many clients."""
         return bool(self.settings.trusted_proxies) and self.client_for(address).trusted
 
     def at_capacity(self) -> bool:
-        """Whether there is no room for another client, here or in the instance. Below an equal share a worker takes one
-        even so if others have one to spare, which they close at their next sweep.
+        """Whether there is no room for another client, in this worker or in the instance. Below an equal share, a
+        worker accepts a client even so if other workers have idle ones, which they close at their next sweep.
         """
         here, connection_count = self._slots.count, self._connection_count
         if here >= self._room:
@@ -99,26 +89,22 @@ class Admission(WorkerContext):
         return here >= self._share or not connection_count.evictable_elsewhere
 
     def over_fair_share(self) -> bool:
-        """Whether another worker should take the next client: this one has more than its share of all, or is full of
-        such as do not give way.
+        """Whether another worker should accept the next client: this one serves more than its share, or all its slots
+        are held by busy clients.
         """
         if self.lifetime.draining or self._connection_count.workers == 1:
             return False
-        return self._connection_count.above_fair_share(0) or (
-            self.at_capacity() and self._slots.choose(self.clock.now()) is None
-        )
+        full = self.at_capacity() and self._slots.choose(self.clock.now()) is None
+        return full or self._connection_count.above_fair_share(0)
 
     def too_many(self, address: str) -> bool:
-        """Whether an address has all the connections that it may have; it is counted and logged then."""
+        """Whether an address has as many connections as it may have. If so, that is counted and logged."""
         most = self.settings.limits.connections_per_address
         if most is None:
             return False
-        counted = self.client_prefix(address)
-        here = self._slots.count_of(counted)
-        if (
-            here < self._connection_count.fair_share(most)
-            or here + self._connection_count.address_count_elsewhere(counted) < most
-        ):
+        counted = counted_prefix(address)
+        here, count = self._slots.count_of(counted), self._connection_count
+        if here < count.fair_share(most) or here + count.address_count_elsewhere(counted) < most:
             return False
         if self.trusts(address):
             return False
@@ -126,91 +112,88 @@ class Admission(WorkerContext):
         return True
 
     def refusal(self, address: str) -> Failure | None:
-        """Why a newcomer cannot be let in; None where it can, another one may have given way for it."""
+        """The reason to refuse a new connection; None if there is room, maybe after an eviction."""
         if self.too_many(address):
             return Failure.TOO_MANY_CONNECTIONS
-        if self.at_capacity() and not self._evict_one():
-            self.refused("full", Failure.OVERLOADED)
-            return Failure.OVERLOADED
+        if self.at_capacity():
+            self._pressed_since = self.clock.tick
+            if not self.evict("full"):
+                self.refused("full", Failure.OVERLOADED)
+                return Failure.OVERLOADED
         return None
 
-    def _evict_one(self) -> bool:
-        self._pressed_since = self.clock.tick
-        return self.evict("full")
-
     def refused(self, reason: str, failure: Failure) -> None:
-        """Count, and log, a connection that is not let in."""
+        """Count and log a refused connection."""
         if reason != "files":
             self.pools.sockets.shortage.note(OF_ADDRESS if reason == "address" else FULL)
         self.telemetry.recorder.connection_rejected(reason)
         self.telemetry.recorder.refuse(failure.status)
 
-    def register(self, connection: ClientConnection) -> Failure | None:
-        """Register a new connection; the failure says why it cannot be served."""
+    def register(self, connection: EvictableConnection) -> Failure | None:
+        """Register a new connection; returns the reason if it cannot be served."""
         self._arrived = self.clock.now()
         self._connections.add(connection)
-        if connection.place is not None:
-            connection.place.owner = connection
+        if connection.slot is not None:
+            connection.slot.owner = connection
             return None
         peer = connection.peer
         address = peer.address.decode("ascii")
         failure = self.refusal(address)
         if failure is None:
-            connection.place = self.take_slot(connection, address, peer.trusted)
+            connection.slot = self.take_slot(connection, address, peer.trusted)
         return failure
 
     def take_slot(self, holder: Evictable, address: str, shared: bool) -> ConnectionSlot:
-        """Give someone a place."""
-        slot = self._slots.take(holder, self.client_prefix(address), shared=shared)
+        """Take a slot for a connection. `shared`: the address carries many clients, which are not added up."""
+        slot = self._slots.take(holder, counted_prefix(address), shared=shared)
         if self._counts_addresses and slot.group is not None:
             self._connection_count.add_address(slot.group.key, 1)
         self._count()
         return slot
 
-    # Who goes.
+    # Departures.
 
     def release_slot(self, slot: ConnectionSlot) -> None:
-        """A place is free."""
+        """Release a slot."""
         if self._slots.release(slot) and self._counts_addresses and slot.group is not None:
             self._connection_count.add_address(slot.group.key, -1)
         self._count()
 
-    def unregister(self, connection: ClientConnection) -> None:
-        """A connection is gone."""
-        self._connections.discard(connection)
-        self._slow_clients.forget(connection)
+    def unregister(self, connection: EvictableConnection) -> None:
+        """Forget a closed connection and release its slot."""
+        self.become_tunnel(connection)
         self._leave(connection)
 
-    def _leave(self, connection: ClientConnection) -> None:
-        """It has no place any more. The two do not hold each other then: what a flood leaves behind would else wait for
-        the garbage collector, which holds the loop for tens of milliseconds.
+    def _leave(self, connection: EvictableConnection) -> None:
+        """Release the connection's slot, and break the reference cycle between them: after a flood the garbage
+        collector would block the loop for tens of milliseconds.
         """
-        slot, connection.place = connection.place, None
+        slot, connection.slot = connection.slot, None
         if slot is not None:
             self.release_slot(slot)
 
-    def become_tunnel(self, connection: ClientConnection) -> None:
-        """A connection goes on as a tunnel, and keeps its place."""
+    def become_tunnel(self, connection: EvictableConnection) -> None:
+        """Forget a connection that became a tunnel. It keeps its slot."""
         self._connections.discard(connection)
         self._slow_clients.forget(connection)
 
     def end_tunnel(self, tunnel: Tunnel) -> None:
-        """A tunnel is gone, and its client's place is free."""
+        """Forget a closed tunnel and release its client's slot."""
         super().end_tunnel(tunnel)
         client = tunnel.exchange.down
-        if isinstance(client, ClientConnection):
+        if isinstance(client, EvictableConnection):
             self._leave(client)
 
-    def idle(self, connection: ClientConnection) -> None:
-        """A connection that was found busy is so no more."""
-        if connection.place is not None:
-            self._slots.idle(connection.place)
+    def idle(self, connection: EvictableConnection) -> None:
+        """Make a connection that was found busy a candidate for eviction again."""
+        if connection.slot is not None:
+            self._slots.idle(connection.slot)
 
     def evict(self, reason: str, least: float = 0.0) -> bool:
-        """Close the client connection that can best be spared, counted under this reason; False where all are busy, or
-        that one has been idle for less than `least` seconds.
+        """Evict the best candidate among the client connections, counted under `reason`. Returns False if all are busy,
+        or the candidate has been idle for less than `least` seconds.
 
-        Its place is free at once, its descriptor and memory in the next turn of the loop.
+        The slot is free at once, the descriptor and the memory in the next turn of the loop.
         """
         now = self.clock.now()
         slot = self._slots.choose(now)
@@ -221,25 +204,14 @@ class Admission(WorkerContext):
         slot.owner.evict()
         return True
 
-    def close_client(self, connection: ClientConnection, reason: str) -> None:
-        """Close this client connection, whatever it is doing, counted under this reason."""
-        if connection.place is not None:
-            self.release_slot(connection.place)
-        self.telemetry.recorder.evict(reason)
-        connection.evict()
-
     def close_idle_connections(self) -> bool:
-        """Close idle connections for their descriptors: to endpoints first, then of clients that have been idle for a
-        while. Whether there were any.
-        """
-        return (
-            super().close_idle_connections()
-            or sum(self.evict("files", GRACE_SECONDS) for _ in range(RECLAIM_BATCH)) > 0
-        )
+        """Close idle connections to free descriptors: to endpoints first, then of clients. Whether there were any."""
+        closed = super().close_idle_connections()
+        return closed or sum(self.evict("files", GRACE_SECONDS) for _ in range(RECLAIM_BATCH)) > 0
 
     def _look_for_stalled(self, tick: float) -> None:
-        """Slow clients give way as idle ones do, as long as places are lacking. Where this worker has more than its
-        share of too many clients, its idle ones give way without a newcomer.
+        """While slots are scarce, make slow clients candidates for eviction. If the instance has too many clients and
+        this worker more than its share, evict idle ones even without a new connection.
         """
         if tick - self._pressed_since < PRESSURE_SECONDS:
             for connection in self._connections:
@@ -253,5 +225,5 @@ class Admission(WorkerContext):
             pass
 
     def _count(self) -> None:
-        """Tell the other workers at once how many clients are here."""
+        """Publish the number of clients of this worker to the other workers."""
         self._connection_count.report(self._slots.count)

@@ -9,7 +9,7 @@ from canaryproxy.dataplane.upstream_stream cimport ResponseHandler, UpstreamStre
 @cython.freelist(64)
 cdef class Attempt:
     cdef public object connecting
-    cdef public object place
+    cdef public object limit_key
     cdef public Pool pool
     cdef public UpstreamStream stream
     cdef public Decision target

@@ -1,12 +1,12 @@
-"""What all buffers of a worker hold, and how much that may be (`server.limits.buffers`). Pure.
+"""Accounts for all bytes buffered by a worker, within `server.limits.buffers`. Pure.
 
-Whatever keeps bytes for longer than one call adds them here and drops them again: queues of writes, heads and bodies
-that are here in part, what is read ahead, what is kept for another attempt, copies for a mirror. So the sum is known at
-any moment, without a look at ten thousand connections.
+Everything that holds bytes for longer than one call adds them here and drops them again: write queues, incomplete heads
+and bodies, bytes read ahead, bodies kept for another attempt, mirrored copies. So the sum is known at any moment,
+without looking at ten thousand connections.
 
-Above `TIGHT` of the limit, who is behind is stopped sooner and gets smaller portions; above the limit, those who hold
-the most and move the least are cut until `RELIEVED` of it is left. What memory the system sees in use counts as well
-(`press`): it knows of what is not counted here, the kernel's own buffers before all.
+Above `TIGHT` of the limit, slow peers are paused sooner and smaller portions are read; above the limit, the connections
+that hold the most and move the least are cut until `RELIEVED` of it is left. The memory use that the system reports
+counts as well (`set_pressure`): it includes what is not counted here, above all the kernel's own buffers.
 """
 
 from collections.abc import Callable
@@ -16,51 +16,33 @@ UNLIMITED = 2**62
 TIGHT = 0.7
 CALM = 0.5
 RELIEVED = 0.85
-"""Of the limit. Once tight, it is so until no more than CALM is held; what is cut is cut down to RELIEVED."""
+"""Fractions of the limit. Once tight, the state lasts until no more than CALM is held; cutting ends at RELIEVED. The
+gap between TIGHT and CALM prevents oscillation."""
 
 ALARMING = 0.85
 CRITICAL = 0.95
-"""Of the memory that this process and its siblings may have: it is tight from the first on, and from the second on
-those are cut who hold the most."""
+"""Fractions of the memory that this process and its siblings may use: tight from ALARMING on, and from CRITICAL on
+the greatest holders are cut."""
 
 PORTION = 65_536
 SMALL_PORTION = 16_384
-"""Bytes that are read at once from a peer that sends much; when it is tight, the second."""
+"""Bytes read at once from a peer that sends much, normally and when tight."""
 
 WATER = 32_768
 LOW_WATER = 8_192
-"""Bytes queued for a peer above which no more is read for it; when it is tight, the second."""
+"""Bytes queued for a peer above which its source is paused, normally and when tight."""
 
 PIECE = 64
-"""What keeping a piece of bytes costs, beside its bytes: many small ones are dear."""
-
-
-def no_op() -> None:
-    """Does nothing: the default."""
+"""Bytes of overhead of a piece, beside its content: many small pieces are expensive."""
 
 
 class Buffers:
-    """The account of one worker. `crossed` is called once when more than the limit is held, until `settle` is;
-    `cutting`: it was called, and is not settled; `pressed`: memory is short; `refusing`: cutting was not enough, so
-    nothing new is begun; `shed` counts what was cut.
+    """The account of one worker. `crossed` is called once when the limit is exceeded, until `settle` is called;
+    `cutting`: between the two; `pressed`: memory is short; `refusing`: cutting was not enough, so no new request is
+    begun; `shed` counts the connections that were cut.
     """
 
-    __slots__ = (
-        "_alarmed",
-        "_mark",
-        "crossed",
-        "cutting",
-        "held",
-        "limit",
-        "portion",
-        "pressed",
-        "refusing",
-        "shed",
-        "tight",
-        "water",
-    )
-
-    def __init__(self, limit: int = UNLIMITED, crossed: Callable[[], None] = no_op) -> None:
+    def __init__(self, limit: int = UNLIMITED, crossed: Callable[[], object] = lambda: None) -> None:
         self.held = 0
         self.limit = limit
         self.crossed = crossed
@@ -76,13 +58,13 @@ class Buffers:
         return f"<Buffers {self.held} of {self.limit} bytes, {state}>"
 
     def add(self, size: int) -> None:
-        """So much more is kept."""
+        """Count `size` more bytes."""
         self.held += size
         if self.held > self._mark:
             self._cross()
 
     def drop(self, size: int) -> None:
-        """So much less is kept."""
+        """Count `size` fewer bytes."""
         self.held -= size
 
     def _slacken(self) -> None:
@@ -112,7 +94,7 @@ class Buffers:
         return max(self.held - int(min(self.held, self.limit) * RELIEVED), 0)
 
     def settle(self, cut: int) -> None:
-        """So many were cut: what is still held is judged from here on."""
+        """Cutting is done, `cut` connections were: from here on the limit is checked again."""
         self.shed += cut
         self.cutting = False
         self.refusing = self.held > self.limit or (self.refusing and self.pressed)
@@ -120,7 +102,7 @@ class Buffers:
             self._mark = self.limit
 
     def sweep(self) -> None:
-        """Be calm again where there is reason to."""
+        """Return to the calm state if possible."""
         self.refusing = self.refusing and (self.pressed or self.held > self.limit * RELIEVED)
         if self.tight and not self._alarmed and not self.cutting and self.held <= self.limit * CALM:
             self._slacken()
@@ -128,8 +110,8 @@ class Buffers:
             self._cross()
 
     def set_pressure(self, share: float) -> None:
-        """Such a share of the memory that there may be is in use. Where it stays critical, nothing new is begun. While
-        some are being cut, what is still held says nothing yet.
+        """Set the share of the available memory that is in use. If it stays critical, no new request is begun. While
+        connections are being cut, `held` is not meaningful yet.
         """
         critical = share >= CRITICAL
         over = self.refusing if self.cutting else self.held > self.limit

@@ -3,14 +3,14 @@ cimport cython
 from canaryproxy.http.h1.request_parser cimport RequestParser
 from canaryproxy.model.head cimport RequestHead
 from canaryproxy.dataplane.exchange cimport Exchange
-from canaryproxy.dataplane.evictable_connection cimport EvictableConnection
+from canaryproxy.dataplane.response_writer cimport ResponseWriter
 from canaryproxy.dataplane.context cimport WorkerContext
 
 
 cdef int NOTHING, WAITING
 
 
-cdef class ClientConnection(EvictableConnection):
+cdef class ClientConnection(ResponseWriter):
     cdef object _address
     cdef bint _advancing
     cdef Py_ssize_t _drained

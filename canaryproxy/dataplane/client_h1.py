@@ -1,22 +1,31 @@
-"""One client connection: bytes in, requests out one at a time, answers in their order.
+"""One HTTP/1 client connection: bytes in, requests out one at a time, responses in the order of the requests.
 
 Reads ahead at most `PIPELINE_LIMIT` bytes while an exchange runs, and begins at most `REQUESTS_PER_TURN` requests in
-one turn of the event loop: those that we answer ourselves, without a wait, would else keep all others waiting. A
-connection that ends after an answer is half-closed first and then read dry for a moment, so that bytes still coming
-from the client cannot turn into a reset that destroys the answer (RFC 9112 9.6).
+one turn of the event loop: pipelined requests that are answered locally, without a wait, would delay all other
+connections. After the last response the connection is half-closed and read for a moment, so that bytes still arriving
+cannot cause a reset that destroys the response (RFC 9112 9.6).
 """
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from canaryproxy.dataplane.buffered_connection import CLOSED, EXCHANGE, HEAD, IDLE, LINGERING, PIPELINE_LIMIT
+from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.buffers import WATER
-from canaryproxy.dataplane.evictable_connection import EvictableConnection
+from canaryproxy.dataplane.evictable_connection import (
+    CLOSED,
+    EXCHANGE,
+    HEAD,
+    IDLE,
+    LINGER_SECONDS,
+    LINGERING,
+    PIPELINE_LIMIT,
+)
 from canaryproxy.dataplane.eviction import ConnectionSlot
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.exchange_state import NOTHING, WAITING
 from canaryproxy.dataplane.local_response import options
+from canaryproxy.dataplane.response_writer import ResponseWriter
 from canaryproxy.http.forwarding import request_id_of
 from canaryproxy.http.h1.body import BodyEnd
 from canaryproxy.http.h1.request_parser import RequestParser
@@ -24,36 +33,24 @@ from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import RequestHead
 from canaryproxy.telemetry.record.access_log import entry_without_decision
 
-if TYPE_CHECKING:
-    from canaryproxy.dataplane.plane import DataPlane
-
 NEVER = math.inf
 OK = 200
 REQUESTS_PER_TURN = 8
-LINGER_SECONDS = 2.0
+"""Requests of one connection begun in one turn of the loop. More would let a pipelining client delay the others."""
 LINGER_BYTES = 16_777_216
+"""Bytes discarded after the last response before the connection is aborted: the rest of an upload that is not used."""
 
 
-class ClientConnection(EvictableConnection):
-    """A client connection, of the peer's own address unless another is given.
+class ClientConnection(ResponseWriter):
+    """A client connection. `address` is the client's if it is not the peer's own (PROXY protocol).
 
-    `paused`: the client does not take what we write; `blocked`: we must not read.
+    `paused`: the client does not read what is written; `blocked`: reading from it is paused.
     """
 
-    __slots__ = (
-        "_address",
-        "_advancing",
-        "_drained",
-    )
-
-    plane: "DataPlane"
+    plane: Admission
 
     def __init__(
-        self,
-        plane: "DataPlane",
-        address: str | None = None,
-        scheme: bytes = b"http",
-        place: ConnectionSlot | None = None,
+        self, plane: Admission, address: str | None = None, scheme: bytes = b"http", slot: ConnectionSlot | None = None
     ) -> None:
         self.plane = plane
         self._address = address
@@ -62,25 +59,23 @@ class ClientConnection(EvictableConnection):
         self.exchange = None
         self.phase = IDLE
         self.deadline = NEVER
-        self.paused = False
-        self.blocked = False
-        self.half_closed = False
-        self.await_response()
-        self._upload_blocked = False
-        self._advancing = False
-        self._yielding = False
-        self._drained = 0
-        self._unsent = 0
-        self._weight = 0
-        self.take_slot(place, plane.clock.tick)
+        self.paused = self.blocked = self.half_closed = self.proven = False
+        self.delivered = NOTHING
+        self._out = None
+        self._chunked = self._last = self._unbounded = False
+        self._upload_blocked = self._advancing = self._yielding = False
+        self._drained = self._unsent = self._weight = 0
+        self.slot = slot
+        self.since = plane.clock.tick
+        self.slow = None
 
     def __repr__(self) -> str:
         return f"<ClientConnection {self.peer.address!r} {self.phase.value} {self.exchange!r}>"
 
-    # The connection's own events.
+    # Events of the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Accepted; a silent client has the time of a head to speak."""
+        """Accepted. A silent client is closed after the header timeout."""
         self.attach(cast("asyncio.Transport", transport))
         self.transport.set_write_buffer_limits(WATER)
         peername = transport.get_extra_info("peername")
@@ -95,7 +90,7 @@ class ClientConnection(EvictableConnection):
             self._turn_away(failure)
 
     def _turn_away(self, failure: Failure) -> None:
-        """One connection too many: say so and close, without the time a lingering close would take."""
+        """Answer a connection that was refused, and close it without lingering."""
         self.phase = LINGERING
         self.deadline = self.plane.clock.deadline_in(LINGER_SECONDS)
         self._answer(failure, None, close=True)
@@ -104,11 +99,14 @@ class ClientConnection(EvictableConnection):
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self.phase is LINGERING:
-            self._discard(len(data))
+            self._drained += len(data)
+            if self._drained > LINGER_BYTES:
+                self.transport.abort()
             return
         reader = self.reader
         reader.feed(data)
         exchange = self.exchange
+        # The next request is parsed only when the current one has ended; until then its bytes are read ahead.
         if exchange is None or exchange.state < WAITING:
             self.advance()
         elif reader.pending() > PIPELINE_LIMIT or self.plane.buffers.tight:
@@ -116,13 +114,8 @@ class ClientConnection(EvictableConnection):
         if self._weight or reader.buffered_bytes():
             self._weigh()
 
-    def _discard(self, size: int) -> None:
-        self._drained += size
-        if self._drained > LINGER_BYTES:
-            self.transport.abort()
-
     def eof_received(self) -> bool:
-        """The client's FIN. It may still read (RFC 9112 9.6), so a complete request is still answered."""
+        """The client's FIN. The client may still read (RFC 9112 9.6), so a complete request is still answered."""
         self.half_closed = True
         exchange = self.exchange
         if self.phase is LINGERING:
@@ -137,7 +130,7 @@ class ClientConnection(EvictableConnection):
         return self.transport.can_write_eof()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """Gone. Whatever was under way for this client is cancelled."""
+        """Closed. An exchange under way for this client is cancelled."""
         self.phase = CLOSED
         self.deadline = NEVER
         self.plane.unregister(self)
@@ -158,7 +151,7 @@ class ClientConnection(EvictableConnection):
             self.exchange.response_paused()
 
     def resume_writing(self) -> None:
-        """The client caught up."""
+        """The client has read most of what was queued."""
         self.paused = False
         if self._sender is None:
             self._weigh()
@@ -174,7 +167,7 @@ class ClientConnection(EvictableConnection):
     # Requests.
 
     def advance(self) -> None:
-        """Take from the reader what can be taken now."""
+        """Process what the parser can deliver now."""
         if self._advancing or self._yielding:
             self._set_reading()
             return
@@ -204,23 +197,23 @@ class ClientConnection(EvictableConnection):
                     exchange.request_end(event.trailers)
                     self.rearm()
         except RequestRejectedError as refused:
-            self._protocol_error(refused)
+            self._protocol_error(refused.failure)
         finally:
             self._advancing = False
 
     def _may_begin(self, begun: int) -> bool:
-        """Whether a request may be taken, after so many in this turn."""
+        """Whether another request may begin, after `begun` in this turn of the loop."""
         if self.paused or (self.phase is not IDLE and self.phase is not HEAD):
             return False
         if begun == REQUESTS_PER_TURN and self.reader.pending():
             self._yielding = True
             self._set_reading()
-            self.plane.clock.call_soon(self._go_on)
+            self.plane.clock.loop.call_soon(self._go_on)
             return False
         return True
 
     def _go_on(self) -> None:
-        """The next turn has come, if the connection is still there."""
+        """Continue in the next turn of the loop."""
         self._yielding = False
         if self.phase is not CLOSED:
             self._set_reading()
@@ -249,7 +242,7 @@ class ClientConnection(EvictableConnection):
             self._refuse(refused.failure, head)
 
     def _await_request(self) -> None:
-        """Nothing to take: set how long the client may be silent, if it can still speak."""
+        """Nothing to parse: set how long the client may be silent, unless it has closed its side."""
         if self.exchange is not None:
             self.rearm()
         elif self.half_closed:
@@ -260,9 +253,7 @@ class ClientConnection(EvictableConnection):
             self.deadline = self.plane.clock.deadline_in(self.plane.settings.timeouts.header)
 
     def rearm(self) -> None:
-        """The client's clock while there is an exchange. One that does not take what it is sent has the time that
-        `pause_writing` gave it, whatever else it does.
-        """
+        """Set the client's deadline during an exchange. While `paused`, the one set by `pause_writing` stays."""
         exchange = self.exchange
         if exchange is None or self.paused:
             return
@@ -275,13 +266,12 @@ class ClientConnection(EvictableConnection):
         else:
             self.deadline = NEVER
 
-    def _protocol_error(self, refused: RequestRejectedError) -> None:
-        """The client's bytes cannot be understood: nothing behind them can be trusted either."""
-        exchange = self.exchange
-        if exchange is None:
-            self._refuse(refused.failure)
+    def _protocol_error(self, failure: Failure) -> None:
+        """The client's bytes are malformed, so nothing after them can be parsed either."""
+        if self.exchange is None:
+            self._refuse(failure)
         else:
-            exchange.downstream_failed(refused.failure)
+            self.exchange.downstream_failed(failure)
 
     def _refuse(self, failure: Failure, head: RequestHead | None = None) -> None:
         """Answer a request that reached no decision."""
@@ -290,25 +280,24 @@ class ClientConnection(EvictableConnection):
         self.finished(close)
 
     def _answer(self, failure: Failure, head: RequestHead | None, *, close: bool) -> None:
-        """Say so, count it, log it."""
+        """Send, count and log a local error response."""
         plane = self.plane
         identified = plane.head_rewriter.request_id(head)
         plane.telemetry.recorder.refuse(failure.status)
         self._note(head, failure.status, identified)
-        plane.answer(self.transport, failure, head, close=close, extra=identified)
+        self.transport.write(plane.local_response(failure, head, close=close, extra=identified))
 
     def _note(self, head: RequestHead | None, status: int, identified: bytes) -> None:
-        """A line of the access log, where there is one."""
+        """Write an access-log entry for a request without a decision, if there is an access log."""
         plane = self.plane
         if plane.telemetry.access_log is not None:
-            plane.telemetry.access_log(
-                entry_without_decision(plane.clock.wall_clock(), self.peer, head, status, request_id_of(identified))
-            )
+            at, request_id = plane.clock.wall_clock(), request_id_of(identified)
+            plane.telemetry.access_log(entry_without_decision(at, self.peer, head, status, request_id))
 
-    # What the exchange asks of its connection.
+    # Called by the exchange.
 
     def leave(self) -> bytes:
-        """The connection goes on as a tunnel: what was read ahead."""
+        """Hand the connection over to a tunnel; returns the bytes read ahead."""
         self.exchange = None
         self.phase = CLOSED
         self.deadline = NEVER
@@ -319,7 +308,7 @@ class ClientConnection(EvictableConnection):
         return self.reader.take_all()
 
     def finished(self, close: bool) -> None:
-        """The answer is on its way; go on with the next request or end the connection."""
+        """The response is written: go on with the next request, or close."""
         self.exchange = None
         self._upload_blocked = False
         if self.phase is CLOSED:
@@ -339,8 +328,8 @@ class ClientConnection(EvictableConnection):
         if not self.proven:
             self.proven = True
             self.prefer()
-        place = self.place
-        if place is not None and place.parked:
+        slot = self.slot
+        if slot is not None and slot.parked:
             plane.idle(self)
         if self.blocked:
             self._set_reading()
@@ -348,40 +337,3 @@ class ClientConnection(EvictableConnection):
             self.advance()
             if self._weight:
                 self._weigh()
-
-    def close(self) -> None:
-        """End the connection once everything written has left, without a reset."""
-        self.phase = LINGERING
-        self.since = self.plane.clock.tick
-        if self._weight:
-            self._forget_bytes()
-        self._unsent = self.transport.get_write_buffer_size()
-        self.deadline = self.plane.clock.deadline_in(
-            self.plane.settings.timeouts.body_idle if self._unsent else LINGER_SECONDS
-        )
-        if self.half_closed or not self.transport.can_write_eof():
-            self.transport.close()
-            return
-        self.transport.write_eof()
-        if self.blocked:
-            self._set_reading()
-
-    def close_when_idle(self) -> None:
-        """The instance is about to end: wait for a next request only as long as it keeps idle ones now."""
-        if self.phase is IDLE and not self.paused:
-            self.deadline = min(self.deadline, self.plane.clock.tick + self.plane.lifetime.keep_alive)
-
-    # Time.
-
-    def expired(self) -> None:
-        """The deadline passed: say so where a request was under way, else just close."""
-        if self.moving():
-            return
-        if self.phase is EXCHANGE and not self.paused and not self.half_closed and self.exchange is not None:
-            self.exchange.downstream_failed(Failure.REQUEST_TIMEOUT)
-        elif self.phase is HEAD:
-            self._refuse(Failure.REQUEST_TIMEOUT)
-        elif self.phase is IDLE and not self.paused:
-            self.close()
-        else:
-            self.transport.abort()

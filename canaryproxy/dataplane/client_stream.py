@@ -1,7 +1,7 @@
-"""A request's way back, as an exchange knows it, whatever protocol the client speaks.
+"""The client's side of a request, as seen by an exchange, whatever protocol the client speaks.
 
-What an exchange hands to a `ClientStream` is payload and neutral heads: framing is the stream's, and so is what becomes
-of the connection when a response is complete. The connection of an HTTP/1 client is its own stream (`downstream`).
+An exchange passes payload and protocol-neutral heads to a `ClientStream`, which does the framing and decides whether
+the connection persists. An HTTP/1 client connection is its own stream (`client_h1`).
 """
 
 from enum import Enum
@@ -14,7 +14,7 @@ from canaryproxy.model.head import ResponseHead
 
 
 class ClientPhase(Enum):
-    """What a client's connection waits for."""
+    """What a client connection waits for."""
 
     IDLE = "idle"
     HEAD = "head"
@@ -24,8 +24,8 @@ class ClientPhase(Enum):
 
 
 class ClientStream(FastProtocol):
-    """`delivered`: what the client has got of the response to its request (`exchange_state.Delivered`); `paused`: the
-    client does not take what we write; `half_closed`: it sends no more.
+    """`delivered`: the part of the response sent to the client (`exchange_state.Delivered`); `paused`: the client does
+    not read what is written; `half_closed`: it sends nothing more.
     """
 
     __slots__ = ("delivered", "half_closed", "paused", "peer", "plane")
@@ -39,23 +39,23 @@ class ClientStream(FastProtocol):
     # The response.
 
     def interim(self, head: ResponseHead) -> None:
-        """Send an interim response, to a client that understands one."""
+        """Send an interim response to a client that understands it."""
         raise NotImplementedError
 
     def whole(self, head: ResponseHead, lines: bytes, body: bytes) -> None:
-        """Send a final head with all of its body; `lines` are further lines of ours."""
+        """Send a final head with its whole body; `lines` are additional header lines."""
         raise NotImplementedError
 
     def head(self, head: ResponseHead, lines: bytes) -> None:
-        """A final head, held back until `flush`: what comes with it may show that the response is broken."""
+        """Hold back a final head until `flush`: the bytes that come with it may be malformed."""
         raise NotImplementedError
 
     def data(self, piece: bytes) -> None:
-        """A piece of the body, held back until `flush`; an empty one means nothing."""
+        """Hold back a piece of the body until `flush`; an empty piece is ignored."""
         raise NotImplementedError
 
     def end(self, trailers: tuple[bytes, ...]) -> None:
-        """Send what was held back, and the end of the body."""
+        """Send what was held back, and end the body."""
         raise NotImplementedError
 
     def flush(self) -> None:
@@ -63,33 +63,33 @@ class ClientStream(FastProtocol):
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Another attempt is made: nothing of what was held back is sent."""
+        """Discard what was held back: another attempt is made."""
         raise NotImplementedError
 
     def complete(self) -> None:
-        """The response was handed on and counted; go on with the next request, or end the connection."""
+        """The response was passed on and counted: go on with the next request, or close."""
         raise NotImplementedError
 
     def answer(self, failure: Failure, lines: bytes, close: bool) -> None:
-        """Say that there is no response, in an answer of our own with these further lines. Where a part of one has
-        left, end it so that the client notices. `close`: nothing that the client sends on this stream can be used.
+        """Send a local response with these additional lines. If part of a response was sent, abort it so that the
+        client notices. `close`: nothing more that the client sends on this stream can be used.
         """
         raise NotImplementedError
 
-    # How the two sides get on.
+    # Flow control.
 
     def block(self) -> None:
-        """Stop reading: the upstream does not keep up with the client."""
+        """Pause reading: the upstream reads slower than the client sends."""
         raise NotImplementedError
 
     def unblock(self) -> None:
-        """Read again."""
+        """Resume reading."""
         raise NotImplementedError
 
     def rearm(self) -> None:
-        """It may be another one's turn now: set the client's clock accordingly."""
+        """Set the client's deadline: the exchange may now wait for the other side."""
         raise NotImplementedError
 
     def leave(self) -> bytes:
-        """The connection goes on as a tunnel: what was read ahead."""
+        """Hand the connection over to a tunnel; returns the bytes read ahead."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What all connections and exchanges of a worker share, in small objects: each is about one thing."""
+"""What all connections and exchanges of a worker share, grouped into small objects."""
 
 import asyncio
 from collections import Counter
@@ -25,30 +25,27 @@ from canaryproxy.telemetry.record.error_log import ErrorLog
 from canaryproxy.telemetry.record.recorder import Recorder
 
 SWEEP_SECONDS = 0.25
-"""Seconds between two sweeps; deadlines are met up to twice that late, never early."""
+"""Seconds between two sweeps. A deadline is met up to twice that late, never early."""
 
 RECLAIM_BATCH = 8
-"""Idle connections of an endpoint that are closed at a time, where descriptors have run out."""
+"""Idle connections of an endpoint closed at a time when descriptors have run out."""
 
 NO_ENDPOINT = Endpoint("", 0)
-"""Stands for the endpoint of a version that has none."""
+"""Placeholder for the endpoint of a version without endpoints."""
 
 
 class Clock:
-    """How a worker tells the time. `clock` is monotonic, `wall_clock` is since the epoch, both in seconds; `tick` is
-    what `clock` was when the last sweep began, and costs nothing; `slack` is what it may be behind. `loop` runs what is
-    due.
+    """The clocks of a worker, in seconds. `now` is monotonic, `wall_clock` is since the epoch; `tick` is `now` at the
+    begin of the last sweep, at no cost; `slack` is how far it may be behind. `loop` runs callbacks.
     """
 
     __slots__ = ("loop", "now", "slack", "tick", "wall_clock")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], wall_clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], wall: Callable[[], float]) -> None:
         self.loop = loop
-        self.now = clock
-        self.wall_clock = wall_clock
-        self.tick = clock()
+        self.now = now
+        self.wall_clock = wall
+        self.tick = now()
         self.slack = SWEEP_SECONDS
 
     def __repr__(self) -> str:
@@ -58,13 +55,9 @@ class Clock:
         """A deadline that is not met early although `tick` is coarse."""
         return self.tick + seconds + self.slack
 
-    def call_soon(self, call: Callable[[], None]) -> None:
-        """In the loop's next turn."""
-        self.loop.call_soon(call)
-
 
 class Routing:
-    """By what requests are decided now: the table's `index`, and the `splits` that buckets are drawn from."""
+    """What requests are decided by: the `index` of the current table, and the `splits` that draw the version."""
 
     __slots__ = ("index", "splits")
 
@@ -77,8 +70,8 @@ class Routing:
 
 
 class Pools:
-    """Connections `by_endpoint`, which outlive tables, and `by_decision`, which is a table's. `endpoint_load` says what
-    is known of a decision's endpoint; `in_flight` counts exchanges by (route, version) where a version has a limit.
+    """Connection pools `by_endpoint`, which outlive tables, and `by_decision`, of the current table. `endpoint_load` is
+    the load of a decision's endpoint; `in_flight` counts exchanges by (route, version) for versions with a limit.
     """
 
     __slots__ = ("by_decision", "by_endpoint", "endpoint_load", "in_flight", "sockets")
@@ -88,14 +81,14 @@ class Pools:
         self.by_decision: dict[Decision, Pool] = {}
         self.by_endpoint: dict[Endpoint, Pool] = {}
         self.in_flight: Counter[tuple[str, str]] = Counter()
-        # Kept, since a bound method would else be made for each request.
+        # Stored once: a bound method would otherwise be created for each request.
         self.endpoint_load = self.of
 
     def __repr__(self) -> str:
         return f"<Pools of {len(self.by_endpoint)} endpoints>"
 
     def of(self, decision: Decision) -> Pool:
-        """The connections to the decision's endpoint, found or made, and noted in `by_decision`."""
+        """The pool of the decision's endpoint, created if there is none, and cached in `by_decision`."""
         pool = self.by_decision.get(decision)
         if pool is None:
             endpoint = decision.endpoint or NO_ENDPOINT
@@ -105,23 +98,17 @@ class Pools:
             self.by_decision[decision] = pool
         return pool
 
-    def close_idle(self, most: int) -> int:
-        """Close up to `most` idle connections of each endpoint; how many there were."""
-        return sum(pool.close_idle(most) for pool in self.by_endpoint.values())
-
 
 class Telemetry:
-    """Where is said what happened: `recorder` counts, `errors` logs what endpoints do wrong, `access_log` takes an
-    entry for every exchange where there is one. Users are numbered under the `secret`.
+    """`recorder` counts, `errors` logs failures of endpoints, `access_log` takes an entry per exchange, if there is
+    one. `secret`: the key under which users are hashed.
     """
 
     __slots__ = ("access_log", "errors", "recorder")
 
-    def __init__(
-        self, now: Callable[[], float], access_log: Callable[[AccessLogEntry], None] | None, secret: bytes
-    ) -> None:
+    def __init__(self, clock: Clock, access_log: Callable[[AccessLogEntry], None] | None, secret: bytes) -> None:
         self.recorder = Recorder(secret)
-        self.errors = ErrorLog(now)
+        self.errors = ErrorLog(clock.now)
         self.access_log = access_log
 
     def __repr__(self) -> str:
@@ -142,9 +129,8 @@ class Lifetime:
 
 
 class WorkerContext:
-    """`identity` is the instance's pseudonym; clocks and dice are arguments. `buffers` is the account of all bytes that
-    are held, `head_rewriter` rewrites heads, `shields` pays for what stable answers, `tunnels` are connections after an
-    upgrade.
+    """`identity` is the instance's pseudonym. `buffers` accounts for all bytes held, `head_rewriter` rewrites heads,
+    `shields` holds the budgets of the shields, `tunnels` are connections after an upgrade.
     """
 
     __slots__ = (
@@ -162,51 +148,36 @@ class WorkerContext:
     )
 
     def __init__(
-        self,
-        settings: PlaneSettings,
-        loop: asyncio.AbstractEventLoop,
-        identity: str,
-        now: Callable[[], float],
-        wall_clock: Callable[[], float],
-        rng: Callable[[], float],
-        access_log: Callable[[AccessLogEntry], None] | None,
-        secret: bytes = b"",
+        self, settings: PlaneSettings, clock: Clock, telemetry: Telemetry, identity: str, rng: Callable[[], float]
     ) -> None:
         self.settings = settings
-        self.clock = Clock(loop, now, wall_clock)
+        self.clock = clock
         self.lifetime = Lifetime(settings.timeouts.keep_alive + SWEEP_SECONDS)
-        self.telemetry = Telemetry(now, access_log, secret)
+        self.telemetry = telemetry
         self.head_rewriter = HeadRewriter(identity, int(rng() * 2**64))
         self.routing = Routing(rng)
         self.buffers = Buffers(settings.limits.buffers or UNLIMITED)
-        sockets = Sockets(loop, ResourceExhaustion(now), self.buffers)
+        sockets = Sockets(clock.loop, ResourceExhaustion(clock.now), self.buffers)
         sockets.close_idle_connections = self.close_idle_connections
         self.pools = Pools(sockets)
-        self.shields = Shields(loop, now)
-        recorder, errors = self.telemetry.recorder, self.telemetry.errors
-        self.mirrors = Mirrors(sockets, self.routing.splits, self.head_rewriter, recorder, errors, now)
+        self.shields = Shields(clock.loop, clock.now)
+        recorder, errors = telemetry.recorder, telemetry.errors
+        self.mirrors = Mirrors(sockets, self.routing.splits, self.head_rewriter, recorder, errors, clock.now)
         self.tunnels: set[Tunnel] = set()
 
     def close_idle_connections(self) -> bool:
-        """Close idle connections, so that others can be opened: the mirrors' before all. Whether there were any."""
-        return self.mirrors.close_idle(RECLAIM_BATCH) > 0 or self.pools.close_idle(RECLAIM_BATCH) > 0
+        """Close idle connections to free descriptors, the mirrors' first. Returns whether there were any."""
+        if self.mirrors.close_idle(RECLAIM_BATCH) > 0:
+            return True
+        return sum(pool.close_idle(RECLAIM_BATCH) for pool in self.pools.by_endpoint.values()) > 0
 
     def end_tunnel(self, tunnel: Tunnel) -> None:
-        """A tunnel is gone."""
+        """Forget a closed tunnel."""
         self.tunnels.discard(tunnel)
 
-    def last_words(self, failure: Failure) -> bytes:
-        """Our own response on a connection of which nothing else is to come."""
-        return answer(failure, None, self.head_rewriter.identity, close=True, extra=self.head_rewriter.request_id(None))
-
-    def answer(
-        self,
-        transport: asyncio.Transport,
-        failure: Failure,
-        head: RequestHead | None,
-        *,
-        close: bool,
-        extra: bytes = b"",
-    ) -> None:
-        """Send our own response for a failure; `extra` are further lines, the request's id among them."""
-        transport.write(answer(failure, head, self.head_rewriter.identity, close=close, extra=extra))
+    def local_response(
+        self, failure: Failure, head: RequestHead | None, *, close: bool, extra: bytes | None = None
+    ) -> bytes:
+        """A response for a failure; `extra` are further header lines, by default a new request id."""
+        extra = self.head_rewriter.request_id(head) if extra is None else extra
+        return answer(failure, head, self.head_rewriter.identity, close=close, extra=extra)

@@ -1,7 +1,7 @@
-"""TCP connections that are read and written without the event loop's transports: in plain Python there are none.
+"""Plain-Python counterpart of epoll_transports.pyx: it provides no transports.
 
-The reference of epoll_transports.pyx are the transports of asyncio and uvloop, whose promises it keeps; in plain Python
-they serve every connection, faster than anything written here could.
+The pyx module follows the contract of asyncio's and uvloop's transports; in plain Python those serve every connection,
+faster than Python code could.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ class Poller(Protocol):
     """The connections of one worker, on its loop."""
 
     def adopt(self, sock: socket.socket, protocol: ConnectionProtocol) -> object:
-        """Serve a connected, non-blocking socket from now on; the protocol hears of it at once."""
+        """Serve a connected, non-blocking socket; `connection_made` is called at once."""
 
     def attend(self) -> None:
-        """Serve those who are preferred now, between two steps of something long."""
+        """Serve preferred connections now, between two steps of long work."""
 
     def close(self) -> None:
-        """Serve nothing any more: whatever is still open is closed."""
+        """Stop, and close all connections."""
 
 
 def open_poller(_loop: asyncio.AbstractEventLoop, _buffers: Buffers | None = None) -> Poller | None:

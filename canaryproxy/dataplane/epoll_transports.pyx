@@ -1,14 +1,14 @@
-"""TCP connections read and written directly: two epoll sets for all of a worker's, one system call for each move.
+"""TCP connections read and written directly: two epoll sets for all connections of a worker, one system call per event.
 
-The event loop knows only the sets themselves, as file descriptors that are readable when any connection in them has news.
-Endpoints, and clients that have had an answer (`prefer`), have one of their own: strangers are served beside them for a
-short time in each turn of the loop, whatever they send. A connection behaves as a transport of asyncio does (buffering,
+The event loop knows only the sets, as file descriptors that are readable when any connection in them has events.
+Endpoints, and clients that have received a response (`prefer`), have a set of their own: strangers are served for a
+limited time in each turn of the loop, whatever they send. A connection behaves like a transport of asyncio (buffering,
 pausing, half-closing; `connection_lost` is never called from within another call), so the same protocols run on the
-loop's own transports in plain Python, where epoll_transports.py stands for this module.
+loop's own transports in plain Python, where epoll_transports.py replaces this module.
 
-Small pieces written while many connections have news leave together when all were served: a peer that waits for them wakes
-up once for all of them instead of once for each. Anything else that is written leaves at once. After a failed write everything that the peer had sent before is still read, so an answer that was
-on its way when the peer stopped taking our bytes is not lost.
+Small pieces written while several connections have events are sent together after all were served: a peer that waits
+for them wakes up once instead of once per piece. Anything else is sent at once. After a failed write, everything that
+the peer had sent before is still read, so a response that was under way when the peer closed is not lost.
 """
 
 import logging
@@ -71,18 +71,18 @@ cdef extern from "<sys/socket.h>" nogil:
         SHUT_WR
 
 cdef enum:
-    # Connections that are served in one turn of the loop, at most: those that are preferred, and the others.
+    # Connections served in one turn of the loop, at most: preferred ones, and strangers.
     AT_ONCE = 256
     STRANGERS_AT_ONCE = 64
-    # Bytes that are read into the common buffer and copied out of it: heads, mostly.
+    # Bytes read into the common buffer and copied out of it: heads, mostly.
     SMALL = 16384
-    # Pieces that leave in one system call, at most: a peer that took nothing may have thousands of small ones waiting.
+    # Pieces sent in one system call, at most: thousands of small ones may wait for a peer that does not read.
     TOGETHER = 256
-    # Bytes that leave in one system call, but for the last piece.
+    # Bytes sent in one system call, not counting the last piece.
     LARGE = 262144
-    # Bytes that are queued before a peer is asked to wait, where nothing else is said.
+    # Bytes queued before `pause_writing` is called, unless set otherwise.
     HIGH = 65536
-    # What keeping a piece costs, beside its bytes (`buffers.PIECE`).
+    # Overhead of a queued piece, beside its bytes (`buffers.PIECE`).
     PIECE = 64
 
 UNLIMITED = 2**62
@@ -90,22 +90,16 @@ UNLIMITED = 2**62
 log = logging.getLogger("canaryproxy")
 
 cdef double STRANGERS_TURN = 0.001
-"""Seconds of a turn of the loop in which connections are served that are not preferred: those of clients that have had
-no answer yet. The preferred ones have a set of their own. So a flood of newcomers, however much they send, keeps no one
-else waiting for longer than that.
+"""Seconds of a turn of the loop for strangers: clients that have received no response yet. A flood of new connections,
+however much they send, delays the preferred ones by no more than that.
 """
 
 
 cdef double monotonic() noexcept:
-    """Seconds on the clock that only goes forward."""
+    """Seconds of the monotonic clock."""
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return now.tv_sec + now.tv_nsec * 1e-9
-
-
-def open_poller(loop, Buffers buffers=None):
-    """The connections of one worker, on its loop. What they queue is counted in `buffers`."""
-    return Poller(loop, buffers)
 
 
 cdef int created() except -1:
@@ -117,7 +111,7 @@ cdef int created() except -1:
 
 
 cdef class Poller:
-    """The connections of one worker, on its loop. What they queue is counted in `buffers`."""
+    """The connections of one worker, on its loop. Queued bytes are counted in `buffers`."""
 
     cdef object loop
     cdef readonly Buffers buffers
@@ -137,14 +131,14 @@ cdef class Poller:
         self._gathered = []
         self._fd = created()
         self._strangers = created()
-        loop.add_reader(self._fd, self._ready)
+        loop.add_reader(self._fd, self.attend)
         loop.add_reader(self._strangers, self._strangers_ready)
 
     def __repr__(self):
         return f"<Poller {sum(one is not None for one in self._connections)} connections>"
 
     def adopt(self, sock, protocol):
-        """Serve a connected, non-blocking socket from now on; the protocol hears of it at once."""
+        """Serve a connected, non-blocking socket; `connection_made` is called at once."""
         cdef Connection connection = Connection.__new__(Connection)
         cdef int fd = sock.fileno()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -161,7 +155,7 @@ cdef class Poller:
         return connection
 
     def close(self):
-        """Serve nothing any more: whatever is still open is closed."""
+        """Stop, and close all connections."""
         if self._fd >= 0:
             for connection in self._connections:
                 if connection is not None:
@@ -171,12 +165,8 @@ cdef class Poller:
                 os.close(fd)
             self._fd = self._strangers = -1
 
-    def _ready(self):
-        """Endpoints, and clients that have had an answer: all that have news."""
-        self.attend()
-
     cpdef attend(self):
-        """Serve those who are preferred, between two of anything that a flood makes long."""
+        """Serve preferred connections; also called between two steps of long work."""
         cdef epoll_event events[AT_ONCE]
         cdef int count = epoll_wait(self._fd, events, AT_ONCE, 0)
         cdef int number
@@ -194,8 +184,8 @@ cdef class Poller:
             self._scatter()
 
     def _strangers_ready(self):
-        """The others, for as long as they may take together; those who are preferred come between any two. The set
-        hands them out in turn, so the rest comes first the next time.
+        """Serve strangers for a limited time, and preferred connections between any two. epoll returns ready
+        descriptors in turn, so the rest comes first the next time.
         """
         cdef epoll_event events[STRANGERS_AT_ONCE]
         cdef int count = epoll_wait(self._strangers, events, STRANGERS_AT_ONCE, 0)
@@ -217,7 +207,7 @@ cdef class Poller:
             self._scatter()
 
     cdef int _scatter(self) except -1:
-        """Send what was written while others were served."""
+        """Send what was written while connections were served."""
         cdef list gathered = self._gathered
         cdef Connection connection
         self._gathered = []
@@ -241,11 +231,16 @@ cdef class Poller:
         return 0
 
 
-cdef class Connection(FastTransport):
-    """One TCP connection, as asyncio's transports are used.
+def open_poller(loop, Buffers buffers=None):
+    """The connections of one worker, on its loop. Queued bytes are counted in `buffers`."""
+    return Poller(loop, buffers)
 
-    What waits to be written is `_queue` but for the first `_sent` bytes of it; `_held` is what the pieces in it take,
-    also what of the first one was sent already. `_broken` is what a write failed with.
+
+cdef class Connection(FastTransport):
+    """One TCP connection, with the interface of asyncio's transports.
+
+    `_queue` waits to be written, except its first `_sent` bytes; `_held` is the memory of its pieces, including the
+    part of the first one that was sent. `_broken` is the error of a failed write.
     """
 
     cdef Poller _poller
@@ -292,16 +287,16 @@ cdef class Connection(FastTransport):
         return default
 
     def set_protocol(self, protocol):
-        """From now on this one hears of everything."""
+        """Set the protocol that receives the events."""
         self._protocol = protocol
         self._receiver = protocol if isinstance(protocol, FastProtocol) else None
 
     def get_protocol(self):
-        """Who hears of everything."""
+        """The protocol that receives the events."""
         return self._protocol
 
     def is_closing(self):
-        """Whether it is closed, or will be once its bytes have left."""
+        """Whether it is closed, or will be once its bytes are sent."""
         return self._closing
 
     cpdef prefer(self):
@@ -324,7 +319,7 @@ cdef class Connection(FastTransport):
 
     cdef int _read(self) except -1:
         cdef bytes data = None
-        cdef FastProtocol receiver = self._receiver  # held: it may be replaced, and freed, while it is called
+        cdef FastProtocol receiver = self._receiver  # a reference: the call may replace and free it
         cdef ssize_t size
         if self._bulk:
             data = _received(self._fd, self._poller.buffers.portion, &size)
@@ -351,7 +346,7 @@ cdef class Connection(FastTransport):
         return 0
 
     cdef int _end(self) except -1:
-        """The peer sends no more: by its FIN, or because the connection broke when we wrote."""
+        """End of input: the peer's FIN, or a connection that broke when we wrote."""
         if self._broken is not None:
             self._fail(self._broken)
             return 0
@@ -374,7 +369,7 @@ cdef class Connection(FastTransport):
         self._follow()
 
     cdef int _follow(self) except -1:
-        """Have the epoll set watch for what we want to know now."""
+        """Register the events that are wanted now."""
         cdef uint32_t wanted = 0
         if not self._lost:
             if not (self._paused or self._ended or self._closing):
@@ -389,7 +384,7 @@ cdef class Connection(FastTransport):
     # Writing.
 
     cpdef write(self, data):
-        """Send now what the kernel takes, keep the rest. Nothing once it is closing or broken."""
+        """Send what the kernel takes now, queue the rest. Does nothing once closing or broken."""
         cdef bytes piece = data if type(data) is bytes else bytes(memoryview(data))
         cdef Py_ssize_t size = PyBytes_GET_SIZE(piece)
         cdef ssize_t sent
@@ -422,7 +417,7 @@ cdef class Connection(FastTransport):
         self._check_limit()
 
     cdef int _hold(self, Py_ssize_t size) except -1:
-        """So much more is kept; below 0, less."""
+        """Count `size` more bytes as held; fewer if negative."""
         self._held += size
         self._poller.buffers.add(size)
         return 0
@@ -437,7 +432,7 @@ cdef class Connection(FastTransport):
         return 0
 
     cdef int _report(self, error) except -1:
-        """The protocol went wrong: this connection ends, no other."""
+        """The protocol raised: close this connection only."""
         self._poller.loop.call_exception_handler(
             {"message": "a connection's protocol failed", "exception": error, "transport": self,
              "protocol": self._protocol}
@@ -446,7 +441,7 @@ cdef class Connection(FastTransport):
         return 0
 
     cdef int _gather(self, bytes piece, Py_ssize_t size) except -1:
-        """Send it when all who have news were served."""
+        """Send the piece after all connections with events were served."""
         self._sent = 0
         self._queue = [piece]
         self._queued = size
@@ -456,7 +451,7 @@ cdef class Connection(FastTransport):
         return 0
 
     def writelines(self, pieces):
-        """Send these one behind the other."""
+        """Send these in order."""
         for piece in pieces:
             self.write(piece)
 
@@ -502,7 +497,7 @@ cdef class Connection(FastTransport):
         return 0
 
     cdef ssize_t _send_from(self, Py_ssize_t done, ssize_t *wanted) except? -1:
-        """Send what waits behind the first `done` pieces; `wanted` is how much that call was for."""
+        """Send pieces after the first `done`; `wanted` is set to the bytes passed to the call."""
         cdef iovec parts[TOGETHER]
         cdef msghdr message
         cdef Py_ssize_t waiting = len(self._queue)
@@ -534,7 +529,7 @@ cdef class Connection(FastTransport):
         return 0
 
     cdef int _break(self) except -1:
-        """Nothing more can be written. What the peer had sent is read first, if anybody reads."""
+        """Nothing more can be written. What the peer had sent is read first, unless reading is paused."""
         self._broken = OSError(errno, os.strerror(errno))
         self._forget()
         if self._paused or self._ended or self._closing:
@@ -548,7 +543,7 @@ cdef class Connection(FastTransport):
         return True
 
     def write_eof(self):
-        """Send no more, once everything queued has left."""
+        """Send FIN once everything queued is sent."""
         if self._eof_wanted or self._closing:
             return
         self._eof_wanted = True
@@ -556,24 +551,24 @@ cdef class Connection(FastTransport):
             shutdown(self._fd, SHUT_WR)
 
     def set_write_buffer_limits(self, high=65536):
-        """Bytes queued above which the protocol is asked to pause; it resumes at a quarter of them."""
+        """Bytes queued above which `pause_writing` is called; `resume_writing` at a quarter of them."""
         self._high = high
 
     def get_write_buffer_size(self):
-        """Bytes that the kernel did not take."""
+        """Bytes queued here."""
         if self._gathered:
             self._gathered = False
             self._flush()
         return self._queued
 
     def held(self):
-        """Bytes that the queue takes, what of its first piece was sent already among them."""
+        """Memory of the queue, including the part of its first piece that was sent."""
         return self._held
 
     # The end.
 
     def close(self):
-        """Read no more, and close once everything queued has left."""
+        """Read no more, and close once everything queued is sent."""
         if self._closing:
             return
         self._closing = True
@@ -582,7 +577,7 @@ cdef class Connection(FastTransport):
             self._lose(None)
 
     def abort(self):
-        """Close now; what is queued is lost."""
+        """Close now and discard the queue."""
         self._fail(None)
 
     cdef int _fail(self, error) except -1:
@@ -592,14 +587,14 @@ cdef class Connection(FastTransport):
         return 0
 
     cdef int _forget(self) except -1:
-        """What is queued will not leave any more."""
+        """Discard the queue."""
         self._queue = None
         self._queued = 0
         self._hold(-self._held)
         return 0
 
     cdef int _lose(self, error) except -1:
-        """Let go of the socket in the loop's next turn, and say so."""
+        """Close the socket and call `connection_lost` in the next turn of the loop."""
         if self._lost:
             return 0
         self._lost = True
@@ -618,7 +613,7 @@ cdef class Connection(FastTransport):
 
 
 cdef bytes _received(int fd, Py_ssize_t most, ssize_t *size):
-    """Read straight into a new object; None unless `size` is above 0. Below 0 it is an error's number."""
+    """Read into a new bytes object; None unless `size` is set above 0. A negative `size` is an errno."""
     cdef PyObject *room = new_bytes(NULL, most)
     size[0] = recv(fd, content_of(room), most, 0)
     if size[0] < 0:

@@ -1,14 +1,14 @@
-"""Who gives way where all places are taken. Pure.
+"""Which connection is evicted when all slots are taken. Pure.
 
-An address that holds many places gives one of its own, the one with most of them first; all others are one crowd. Of a
-crowd, a client that owes us something (a first request, the rest of a head, progress) gives way before one that is
-between two requests, then the one that is idle for longest. A newcomer has `GRACE_SECONDS` seconds to send its first
-request, unless its kind is already the larger part of those who could give way: so a flood of silent connections
-displaces itself, and not those who have proven themselves.
+An address that holds many slots loses one of its own, the address with the most slots first; all others form one pool.
+Within a pool, a client that owes something (a first request, the rest of a head, progress) is evicted before one that
+is between two requests, then the one that is idle for longest. A new connection has `GRACE_SECONDS` seconds to send its
+first request, unless such connections are the majority of the candidates: a flood of silent connections displaces
+itself, not clients that have been served.
 
-Nothing is done per request. A place is filed by when its holder was idle when it was last looked at; that can only have
-become later, so the first in the heap that is still idle since then is the longest idle of all. One that is busy
-is set aside until its holder says that it is idle again.
+Nothing is done per request. A slot is filed by the time since when its owner was idle when last checked. That time can
+only have become later, so the first in the heap that is still idle since then is idle for longest. The slot of a busy
+connection is parked until its owner reports that it is idle again.
 """
 
 import math
@@ -16,42 +16,42 @@ from heapq import heapify, heappop, heappush, heapreplace
 from typing import Protocol
 
 BUSY = math.inf
-"""Since when a holder is idle that must not give way."""
+"""The time since when a connection is idle that must not be evicted."""
 
 GRACE_SECONDS = 1.0
-"""Seconds that a newcomer has for its first request while there are others to give way."""
+"""Seconds that a new connection has for its first request while there are other candidates."""
 
 YOUNG_SECONDS = 0.1
-"""Seconds of idleness before a connection may be evicted: a request may be on its way, and a newcomer that is refused
-is better off than two that displace each other."""
+"""Seconds of idleness before a connection may be evicted: a request may be on its way, and refusing a new connection
+is better than two that displace each other."""
 
 LARGE = 64
-"""An address holds many places from one in so many of all on."""
+"""An address holds many slots from this fraction (1/LARGE) of all slots on."""
 
 FEW = 4
-"""Places that are never many."""
+"""Slots that never count as many."""
 
 DEAD = 32
-"""Entries of a heap that may be of no use any more, beside as many as are of use."""
+"""Stale heap entries tolerated, beside as many as are live: rebuilding for each removal would be O(n)."""
 
 Entry = tuple[float, int, "ConnectionSlot"]
 
 
 class Evictable(Protocol):
-    """Who holds a place."""
+    """The owner of a slot."""
 
     def idle_since(self) -> float:
-        """Since when it may give way; `BUSY` where it must not."""
+        """Since when it is idle; `BUSY` if it must not be evicted."""
 
     def owing(self) -> bool:
-        """Whether it owes us something, so that it gives way before those who owe nothing."""
+        """Whether it owes something, and so is evicted before those that owe nothing."""
 
     def evict(self) -> None:
-        """Close the connection now. The place was given up."""
+        """Close the connection now. Its slot was released."""
 
 
 class ConnectionSlot:
-    """One place. `owner` may change; `parked`: it was found busy, and `Places.idle` says that it is not any more."""
+    """One slot. `owner` may change; `parked`: the owner was busy, and `ConnectionSlots.idle` ends that."""
 
     __slots__ = ("entry", "group", "owner", "parked", "queue")
 
@@ -67,8 +67,8 @@ class ConnectionSlot:
 
 
 class EvictionQueue:
-    """Places by the time since when they were idle. What is taken out stays in the heap until it is met there, or until
-    it is half of all.
+    """Slots by the time since when they were idle. A removed slot stays in the heap until it is met there, or until
+    half of the heap is stale.
     """
 
     __slots__ = ("_heap", "_number", "live")
@@ -82,7 +82,7 @@ class EvictionQueue:
         return f"<EvictionQueue of {self.live}>"
 
     def add(self, slot: ConnectionSlot, since: float) -> None:
-        """File a place that is in no queue."""
+        """File a slot that is in no queue."""
         self._number += 1
         slot.queue = self
         slot.entry = (since, self._number, slot)
@@ -90,7 +90,7 @@ class EvictionQueue:
         heappush(self._heap, slot.entry)
 
     def remove(self, slot: ConnectionSlot) -> None:
-        """Take a place out."""
+        """Remove a slot."""
         slot.queue = slot.entry = None
         self.live -= 1
         if len(self._heap) > 2 * self.live + DEAD:
@@ -98,13 +98,13 @@ class EvictionQueue:
             heapify(self._heap)
 
     def reorder(self, slot: ConnectionSlot, since: float) -> None:
-        """The first place was idle only later."""
+        """The owner of the first slot has been idle only since `since`."""
         self._number += 1
         slot.entry = (since, self._number, slot)
         heapreplace(self._heap, slot.entry)
 
     def first(self) -> ConnectionSlot | None:
-        """Who is filed with the earliest time."""
+        """The slot with the earliest time."""
         heap = self._heap
         while heap:
             slot = heap[0][2]
@@ -115,7 +115,7 @@ class EvictionQueue:
 
 
 class EvictionPool:
-    """Those among whom one is chosen."""
+    """The candidates among which one is chosen."""
 
     __slots__ = ("idle", "owing")
 
@@ -128,25 +128,25 @@ class EvictionPool:
 
     @property
     def live(self) -> int:
-        """Places that are not parked."""
+        """Slots that are not parked."""
         return self.owing.live + self.idle.live
 
     def add(self, slot: ConnectionSlot, since: float) -> None:
-        """File a place."""
+        """File a slot."""
         (self.owing if slot.owner.owing() else self.idle).add(slot, since)
 
     def choose(self, now: float, latest: float) -> ConnectionSlot | None:
-        """Who gives way, of those that are idle since `latest` or before."""
+        """The slot to evict, among those idle since `latest` or before."""
         self._longest(self.owing, latest)
         kept = self._longest(self.idle, latest)
-        owing = self._longest(self.owing, latest)  # those that looking through `kept` has put there are among them
+        owing = self._longest(self.owing, latest)  # again: the search in `idle` may have moved slots there
         if owing is None or kept is None:
             return owing or kept
         waited = now - owing.owner.idle_since()
         return owing if waited >= GRACE_SECONDS or self.owing.live > self.idle.live else kept
 
     def _longest(self, queue: EvictionQueue, latest: float) -> ConnectionSlot | None:
-        """Who is idle for longest, of those that belong into this queue."""
+        """The slot that is idle for longest, among those that belong into this queue."""
         while (slot := queue.first()) is not None:
             since, entry = slot.owner.idle_since(), slot.entry
             if since == BUSY:
@@ -163,7 +163,7 @@ class EvictionPool:
 
 
 class ClientGroup:
-    """The places of one address. `members` are listed while they are few, and have a `pool` of their own else."""
+    """The slots of one address. `members` form a `pool` of their own when there are many."""
 
     __slots__ = ("count", "key", "members", "pool")
 
@@ -178,17 +178,17 @@ class ClientGroup:
 
 
 class ConnectionSlots:
-    """All places that are taken. `most`: as many as there may be; how many are many for one address follows of it.
-    A connection is not evicted that is idle for less than `young` seconds.
+    """All slots that are taken, of `most`, from which follows how many are many for one address. A connection idle for
+    less than `young` seconds is not evicted.
     """
 
-    __slots__ = ("_big", "_groups", "_large", "_pool_of", "_young", "count")
+    __slots__ = ("_big", "_common", "_groups", "_large", "_young", "count")
 
     def __init__(self, most: int, young: float = 0.0) -> None:
         self.count = 0
         self._young = young
         self._large = max(most // LARGE, FEW)
-        self._pool_of = EvictionPool()
+        self._common = EvictionPool()
         self._groups: dict[str, ClientGroup] = {}
         self._big: set[ClientGroup] = set()
 
@@ -196,27 +196,28 @@ class ConnectionSlots:
         return f"<ConnectionSlots {self.count} taken by {len(self._groups)} addresses, {len(self._big)} with many>"
 
     def count_of(self, address: str) -> int:
-        """Places that an address holds."""
+        """Slots that an address holds."""
         group = self._groups.get(address)
         return 0 if group is None else group.count
 
     def take(self, holder: Evictable, address: str, *, shared: bool = False) -> ConnectionSlot:
-        """Take a place. `shared`: the address stands for many clients, whose places are not added up."""
-        group = None if shared else self._group(address)
+        """Take a slot. `shared`: the address carries many clients, whose slots are not added up."""
+        group = None if shared else self._groups.get(address) or ClientGroup(address)
         slot = ConnectionSlot(holder, group)
         self.count += 1
         self._enqueue(slot)
         if group is not None:
+            self._groups[address] = group
             group.count += 1
             group.members.add(slot)
             if group.pool is None and group.count >= self._large:
                 group.pool = EvictionPool()
                 self._big.add(group)
-                self._move(group, group.pool)
+                self._move(group)
         return slot
 
     def release(self, slot: ConnectionSlot) -> bool:
-        """Give a place up; once is enough. Whether it was still taken."""
+        """Release a slot; may be called twice. Returns whether it was still taken."""
         if slot.queue is not None:
             slot.queue.remove(slot)
         elif not slot.parked:
@@ -236,50 +237,32 @@ class ConnectionSlots:
         elif group.pool is not None and group.count <= self._large // 2:
             group.pool = None
             self._big.discard(group)
-            self._move(group, self._pool_of)
+            self._move(group)
 
     def idle(self, slot: ConnectionSlot) -> None:
-        """A holder that was found busy may give way again."""
+        """Make the slot of an owner that was busy a candidate again."""
         if slot.parked:
             slot.parked = False
             self._enqueue(slot)
 
     def choose(self, now: float) -> ConnectionSlot | None:
-        """Who gives way; None where all are busy. It keeps its place until it leaves."""
-        for group in sorted(self._big, key=_group_size, reverse=True):
+        """The slot to evict; None if all owners are busy. It stays taken until it is released."""
+        for group in sorted(self._big, key=lambda group: group.count, reverse=True):
             if group.pool is not None and (slot := group.pool.choose(now, now - self._young)) is not None:
                 return slot
-        return self._pool_of.choose(now, now - self._young)
-
-    def _group(self, address: str) -> ClientGroup:
-        group = self._groups.get(address)
-        if group is None:
-            group = self._groups[address] = ClientGroup(address)
-        return group
+        return self._common.choose(now, now - self._young)
 
     def _enqueue(self, slot: ConnectionSlot) -> None:
         since = slot.owner.idle_since()
         if since == BUSY:
             slot.parked = True
             return
-        pool = self._pool_of if slot.group is None else slot.group.pool or self._pool_of
+        pool = self._common if slot.group is None else slot.group.pool or self._common
         pool.add(slot, since)
 
-    def _move(self, group: ClientGroup, pool: EvictionPool) -> None:
-        """The places of an address go into another crowd."""
+    def _move(self, group: ClientGroup) -> None:
+        """Move the slots of an address into the pool that it belongs to now."""
         filed = [(slot.entry[:2], slot.queue, slot) for slot in group.members if slot.queue and slot.entry]
-        for _, queue, slot in sorted(filed, key=_order):
+        for _, queue, slot in sorted(filed, key=lambda one: one[0]):
             queue.remove(slot)
-            since = slot.owner.idle_since()
-            if since == BUSY:
-                slot.parked = True
-            else:
-                pool.add(slot, since)
-
-
-def _order(filed: tuple[tuple[float, int], EvictionQueue, ConnectionSlot]) -> tuple[float, int]:
-    return filed[0]
-
-
-def _group_size(group: ClientGroup) -> int:
-    return group.count
+            self._enqueue(slot)

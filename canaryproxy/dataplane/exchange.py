@@ -1,20 +1,19 @@
-"""The life of one request and its response: decide, lease, send, answer, count.
+"""The life of one request and its response: decide, lease a connection, send, answer, count.
 
-An exchange has a decision, an attempt (`attempt`), what is kept of the request's body (`replay_buffer`), the version's
-clock (`deadlines`), and once something fails a plan (`failover`), which `recovery` carries out. How far it has come is
-one state (`exchange_state`). It speaks payload and neutral heads to two seams, the request's way back
-(`client_stream`) and its way on (`upstream_stream`); framing is theirs.
+An exchange has a decision, an attempt (`attempt`), the request's body as far as it is kept (`replay_buffer`), the
+version's deadlines (`deadlines`), and after a failure a plan (`failover`), which `recovery` carries out. Its progress
+is one state (`exchange_state`). It passes payload and protocol-neutral heads to the client's side (`client_stream`) and
+to the endpoint's (`upstream_stream`), which do the framing.
 
-Whatever goes wrong ends in `fail`, which has the client answered if that can be, or cut. Every exchange that was
-decided ends in `_record`, once. Each move to another endpoint asks the table of that moment, so a canary that was
-aborted meanwhile gets no second chance.
+Every failure ends in `fail`, which has the client answered if possible, or its response aborted. Every exchange with a
+decision ends in `_record`, once. Each move to another endpoint consults the current table, so a canary that was aborted
+meanwhile gets no second chance.
 """
 
 from canaryproxy.dataplane import recovery
 from canaryproxy.dataplane.attempt import Attempt
 from canaryproxy.dataplane.client_stream import ClientStream
 from canaryproxy.dataplane.deadlines import NEVER, Deadlines
-from canaryproxy.dataplane.exchange_log import entry_of
 from canaryproxy.dataplane.exchange_state import (
     ABANDONED,
     ANSWERED,
@@ -35,7 +34,7 @@ from canaryproxy.dataplane.exchange_state import (
     IllegalMoveError,
 )
 from canaryproxy.dataplane.failover import WITHDRAWN, FailoverPlan, Repeatable, repeatable
-from canaryproxy.dataplane.mirror_copy import MirrorCopy
+from canaryproxy.dataplane.mirror import MirrorCopy
 from canaryproxy.dataplane.pool import Pool
 from canaryproxy.dataplane.replay_buffer import REPLAY_LIMIT, ReplayBuffer
 from canaryproxy.dataplane.shield import DeadlineQueue
@@ -43,10 +42,11 @@ from canaryproxy.dataplane.tunnel import Tunnel
 from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
 from canaryproxy.http import upgrade
 from canaryproxy.http.forwarding import request_id_of
-from canaryproxy.model.decision import Decision, VersionChoice
+from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import FAILURES, Failure, Outcome, RequestRejectedError
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.routing.decide import decide
+from canaryproxy.telemetry.record.access_log import AccessLogEntry, client_fields
 
 NO_BODY = Body.NONE
 SUCCESS, ERROR_5XX = Outcome.SUCCESS, Outcome.ERROR_5XX
@@ -54,15 +54,14 @@ CONTINUE, SWITCHING, OK = 100, 101, 200
 
 
 def expects(head: RequestHead) -> bool:
-    """Whether the client waits for a 100 before it sends its body; in HTTP/1.0 there is none (RFC 9110 10.1.1)."""
+    """Whether the client waits for a 100 before it sends its body; HTTP/1.0 has none (RFC 9110 10.1.1)."""
     return head.version != 10 and any(name == b"expect" for name, _ in head.special)
 
 
 class Exchange(ResponseHandler):
-    """One decided request and its response. `down` is its way back to the client; `decision` is what it counts for, as
-    `cell` does; where it is being tried is the attempt's. `request_id_line` is the line with the request's id;
-    `received` and
-    `sent` are bytes of the two bodies, from and to the client.
+    """One decided request and its response. `down` is the client's stream; `decision` is what the exchange is counted
+    for, in `cell`; the attempt's target is where it is tried. `request_id_line` is the header line with the request id;
+    `received` and `sent` count body bytes from and to the client.
     """
 
     __slots__ = (
@@ -89,7 +88,7 @@ class Exchange(ResponseHandler):
     )
 
     def prepare(self, down: ClientStream, request: RequestHead) -> None:
-        """In place of `__init__`, so that compiled code needs no arguments as Python objects."""
+        """Used instead of `__init__`, which would take its arguments as Python objects in compiled code."""
         self.down, self.context, self.request = down, down.plane, request
         self._replay: ReplayBuffer | None = None
         if request.body is NO_BODY or request.length == 0:
@@ -107,32 +106,27 @@ class Exchange(ResponseHandler):
         return f"<Exchange {self.request!r} {ExchangeState(self.state).name} {self._response!r}>"
 
     def _move(self, to: int) -> None:
-        """Come into another state. Raises `IllegalMoveError`."""
+        """Change the state. Raises `IllegalMoveError`."""
         legal = LEGAL[self.state]
         if not legal >> to & 1:
             raise IllegalMoveError(self.state, to)
         self.state = to
 
-    # As its worker sees it.
+    # Read by the worker.
 
     @property
     def target(self) -> Decision:
-        """Where it is being tried."""
+        """The endpoint and version where the request is being tried."""
         return self.attempt.target
 
     @property
-    def deadline(self) -> float:
-        """When the version's time is over, in monotonic seconds."""
-        return self.deadlines.at
-
-    @property
     def waits(self) -> bool:
-        """Whether all was said and the version has not answered. What was taken back from it is not waited for."""
+        """Whether the request is complete and the version has not answered; False once withdrawn from it."""
         withdrawn = self.plan is not None and self.plan.takeover == WITHDRAWN
         return self.state == WAITING and not withdrawn
 
     def weight(self) -> int:
-        """Bytes that are kept of the request: for the endpoint, or to be sent once more."""
+        """Bytes of the request that are held: for the endpoint, or for another attempt."""
         stream, replay = self.attempt.stream, self._replay
         return (0 if replay is None else replay.weight) + (0 if stream is None else stream.weight())
 
@@ -145,8 +139,8 @@ class Exchange(ResponseHandler):
     def begin(self) -> None:
         """Choose version and endpoint, and send the head or open a connection for it.
 
-        Raises `RequestRejectedError` where there is no route or the request has come in a circle; nothing is counted
-        for a version then.
+        Raises `RequestRejectedError` if there is no route or the request is in a loop; nothing is counted for a version
+        then.
         """
         context, request, peer = self.context, self.request, self.down.peer
         routing, pools = context.routing, context.pools
@@ -157,10 +151,9 @@ class Exchange(ResponseHandler):
         pool = pools.by_decision.get(decision)
         if pool is None:
             pool = pools.of(decision)
-        self._lines = context.head_rewriter.request(
-            request, peer, pool.authority, decision.version_header, self._offered()
-        )
-        self.request_id_line = context.head_rewriter.request_id_line
+        rewriter, offered = context.head_rewriter, self._offered()
+        self._lines = rewriter.request(request, peer, pool.authority, decision.version_header, offered)
+        self.request_id_line = rewriter.request_id_line
         attempt = self.attempt = Attempt.__new__(Attempt)
         attempt.begin(decision)
         deadlines = self.deadlines = Deadlines.__new__(Deadlines)
@@ -172,7 +165,9 @@ class Exchange(ResponseHandler):
             context.shields.deposit(decision, deadlines.started)
             self._start_deadline()
         if decision.mirror is not None:
-            self._begin_copy(decision.mirror)
+            self._copy = context.mirrors.copy(decision.mirror, request, peer, self.request_id_line)
+            if self.state == WAITING:
+                self._send_copy()
         if decision.endpoint is None:
             recovery.go_on(self, Failure.NO_ENDPOINT, "no endpoint of the version is known")
         elif decision.limit is not None and not attempt.enter(decision, pools.in_flight):
@@ -181,12 +176,11 @@ class Exchange(ResponseHandler):
             self._lease(pool)
 
     def _offered(self) -> bytes:
-        """The protocols that the connection may switch to."""
+        """The protocols that the connection may be upgraded to."""
         if not self.request.upgrade:
             return b""
-        return upgrade.requested_protocols(
-            self.request, [name.encode("ascii") for name in self.decision.route.upgrades]
-        )
+        allowed = [name.encode("ascii") for name in self.decision.route.upgrades]
+        return upgrade.requested_protocols(self.request, allowed)
 
     def _lease(self, pool: Pool) -> None:
         stream = self.attempt.lease(pool)
@@ -201,7 +195,7 @@ class Exchange(ResponseHandler):
         self.deadlines.at = self.context.clock.deadline_in(self.attempt.target.connect_timeout)
 
     def connected(self, upstream: UpstreamStream) -> None:
-        """A connection was opened for us."""
+        """The connection was opened."""
         attempt, plan = self.attempt, self.plan
         attempt.connecting = None
         opening = self.deadlines.opened(self.context.clock.now())
@@ -209,8 +203,7 @@ class Exchange(ResponseHandler):
             self.cell.connected(opening)
         if attempt.called_off(self.context.routing.index):
             upstream.abort()
-            if not self.withdraw():
-                self.fail(Failure.CANARY_ABORTED)
+            self.aborted()
             return
         self._send(upstream)
         if not upstream.blocked:
@@ -234,7 +227,7 @@ class Exchange(ResponseHandler):
     # The request's body.
 
     def request_data(self, data: bytes) -> None:
-        """Payload from the client, passed on, or kept until there is a connection; an empty piece means nothing."""
+        """Payload from the client, passed on, or kept until there is a connection; an empty piece is ignored."""
         if not data or self.state == ABANDONED:
             return
         if self.state in (EXPECTING, ANSWERED_EXPECTING):
@@ -244,7 +237,7 @@ class Exchange(ResponseHandler):
             self._copy = None
         stream, replay = self.attempt.stream, self._replay
         if replay is None:
-            raise RuntimeError("a body came with a request that has none")
+            raise RuntimeError("a body for a request without one")
         if stream is None:
             if replay.hold(data):
                 self.down.block()
@@ -259,13 +252,16 @@ class Exchange(ResponseHandler):
             return
         self._send_copy()
         if self._replay is not None:
-            self._replay.end(trailers)
+            self._replay.trailers = trailers
         stream = self.attempt.stream
         if stream is not None:
             stream.end(trailers)
         self._wait()
-        if self.decision.shield is not None and self.state == WAITING:
-            self._restart_deadline()
+        shielded = self.decision.shield is not None and self.state == WAITING and stream is not None
+        if shielded and (self.plan is None or not self.plan.takeover):
+            # The time that the client took to send the request is not the canary's.
+            self.stop_deadline()
+            self._start_deadline()
 
     def _body_begins(self) -> None:
         """The client sends its body, or was asked to: from now on it is its turn."""
@@ -276,12 +272,6 @@ class Exchange(ResponseHandler):
         self._wait()
         self.down.rearm()
 
-    def _begin_copy(self, choice: VersionChoice) -> None:
-        """The request may be drawn for a copy, which leaves when it is here whole."""
-        self._copy = self.context.mirrors.copy(choice, self.request, self.down.peer, self.request_id_line)
-        if self.state == WAITING:
-            self._send_copy()
-
     def _send_copy(self) -> None:
         copy, self._copy = self._copy, None
         if copy is not None:
@@ -290,9 +280,9 @@ class Exchange(ResponseHandler):
     # The response.
 
     def response_head(self, head: ResponseHead) -> bool:
-        """An interim or final head from the upstream; True when the exchange is complete with it.
+        """An interim or final head from the upstream; returns whether the exchange is complete.
 
-        Raises `RequestRejectedError` for a 101 that was not asked for.
+        Raises `RequestRejectedError` for a 101 that was not requested.
         """
         if head.status == SWITCHING:
             self._switch(head)
@@ -309,17 +299,18 @@ class Exchange(ResponseHandler):
         return bodyless
 
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
-        """A final head with all of its body: what nearly every response is."""
+        """A final head with its whole body: nearly every response."""
         if head.status >= 500 and recovery.replace_error(self, head, True):
             return
         lines = self._answered(head)
         self.sent = len(body)
+        # Released before the client is answered, so that its next request finds the connection idle.
         self.release(head)
         self.down.whole(head, lines, body)
         self._complete(head)
 
     def _answered(self, head: ResponseHead) -> bytes:
-        """The version has answered; further lines for the client."""
+        """The version has answered; returns additional header lines for the client."""
         context, decision = self.context, self.decision
         self._response = head
         if self._deadline_queue is not None:
@@ -346,7 +337,7 @@ class Exchange(ResponseHandler):
         return lines
 
     def _labels(self, name: bytes) -> bytes:
-        """Who answers, and why if it is not who was decided on."""
+        """Header lines that name the version that answers, and why if it is not the decided one."""
         version = b"X-Canary-Version: %b\r\n" % name
         if self.plan is None or not self.plan.takeover:
             return version
@@ -359,45 +350,45 @@ class Exchange(ResponseHandler):
         self.down.interim(head)
 
     def response_data(self, data: bytes) -> None:
-        """Payload from the upstream; `flush` sends it. An empty piece means nothing."""
+        """Payload from the upstream, sent by `flush`. An empty piece is ignored."""
         self.sent += len(data)
         self.down.data(data)
 
     def flush(self) -> None:
-        """Send what the last bytes from the upstream amounted to."""
+        """Send what the last bytes from the upstream contained."""
         self._wait()
         self.down.flush()
 
     def response_end(self, trailers: tuple[bytes, ...]) -> None:
-        """The response is complete: free the connection, send the rest, count."""
+        """The response is complete: release the connection, send the rest, count."""
         head = self._response
         if head is None:
-            raise RuntimeError("a response ended that had not begun")
+            raise RuntimeError("a response ended before its head")
         self.release(head)
         self.down.end(trailers)
         self._complete(head)
 
     def _complete(self, head: ResponseHead) -> None:
-        """All of the response was handed on: count it, and go on with the connection."""
+        """The whole response was passed on: count it, and go on with the connection."""
         if head.status >= 400 and (self.plan is None or self.plan.charged is None):
             self.cell.reply(head.status)
         self._record(ERROR_5XX if head.status >= 500 else SUCCESS, head.status, True)
         self.down.complete()
 
     def release(self, head: ResponseHead) -> None:
-        """The response is here to its end: the stream is free for others, if it is still good."""
+        """The response has been received completely: release the stream, for reuse if possible."""
         attempt = self.attempt
         whole = self.state >= WAITING and self.state != DISCARDED
         expires = self.context.clock.tick + attempt.target.keep_alive
         if not attempt.release(whole and not head.close, self.deadlines.paused_at != 0, expires):
-            self.note(Failure.RESPONSE_INVALID, "more bytes came than the response has")
+            self.note(Failure.RESPONSE_INVALID, "more bytes were received than the response has")
 
     def _switch(self, head: ResponseHead) -> None:
-        """The endpoint changes the protocol: from here on the two connections are one tunnel."""
+        """The endpoint switches protocols: the two connections become a tunnel."""
         down, attempt, context = self.down, self.attempt, self.context
         stream = attempt.stream
         if stream is None or self.state != WAITING or not upgrade.accepted_protocol(head, self._offered()):
-            raise RequestRejectedError(Failure.RESPONSE_INVALID, "101 to something that was not asked for")
+            raise RequestRejectedError(Failure.RESPONSE_INVALID, "101 without a request to switch protocols")
         down.head(head, self._answered(head))
         down.flush()
         if self._replay is not None:
@@ -413,7 +404,7 @@ class Exchange(ResponseHandler):
         tunnel.start(down.leave(), early, ended=ended, paused=paused)
 
     def tunnel_ended(self, received: int, sent: int) -> None:
-        """Both connections of the tunnel are gone; the bytes that the client sent and got in it."""
+        """Both connections of the tunnel are closed; the bytes that the client sent and received."""
         self._move(OVER)
         self.received, self.sent = received, sent
         self.attempt.drop()
@@ -421,14 +412,14 @@ class Exchange(ResponseHandler):
         self._log(SUCCESS, SWITCHING, None)
 
     def tunnel_broke(self, why: str) -> None:
-        """The endpoint reset the tunnel. That is counted for nothing, and said."""
+        """The endpoint reset the tunnel. That is logged, but not counted."""
         self.note(Failure.UPSTREAM_RESET, f"the tunnel broke ({why})")
 
-    # Who is waited for. Each side that is slow stops the other, and its clock runs alone.
+    # Flow control. A slow side pauses the other one, and only its own deadline runs.
 
     def _wait(self) -> None:
-        """Start the version's clock where it is the version's turn, stop it where it is the client's: while that has
-        more to send, or does not read. While a connection opens, the deadline is that of the opening.
+        """Start the version's deadline if it is the version's turn. Stop it if it is the client's: while it has more to
+        send, or does not read. While a connection opens, the deadline is the connect timeout.
         """
         attempt, deadlines = self.attempt, self.deadlines
         stream = attempt.stream
@@ -441,7 +432,7 @@ class Exchange(ResponseHandler):
             deadlines.at = self.context.clock.deadline_in(attempt.target.response_timeout)
 
     def request_blocked(self) -> None:
-        """The endpoint does not keep up: stop reading from the client, and do not wait for ever."""
+        """The endpoint reads slower than the client sends: pause the client, and limit how long that may last."""
         attempt = self.attempt
         if self.state not in (ABANDONED, DISCARDED) and attempt.stream is not None:
             self.down.block()
@@ -449,19 +440,19 @@ class Exchange(ResponseHandler):
             self._wait()
 
     def request_unblocked(self) -> None:
-        """The endpoint took what was queued."""
+        """The endpoint has read what was queued."""
         self.down.unblock()
         self._wait()
 
     def response_paused(self) -> None:
-        """The client does not keep up: stop reading from the upstream, stop its clock."""
+        """The client does not read: pause the upstream, and stop its deadline."""
         stream, deadlines = self.attempt.stream, self.deadlines
         if stream is not None and not deadlines.paused_at:
             deadlines.pause(self.context.clock.now())
             stream.pause()
 
     def response_resumed(self) -> None:
-        """The client took what was queued."""
+        """The client has read what was queued."""
         stream, deadlines = self.attempt.stream, self.deadlines
         if stream is not None and deadlines.paused_at:
             deadlines.resume(self.context.clock.now())
@@ -469,7 +460,7 @@ class Exchange(ResponseHandler):
             self._wait()
 
     def expired(self) -> None:
-        """The deadline passed. An endpoint that slowly takes what is queued for it gets more time."""
+        """The deadline passed. An endpoint that slowly reads what is queued for it gets more time."""
         attempt = self.attempt
         blocked = attempt.stream is not None and attempt.stream.blocked
         if blocked and attempt.progressed():
@@ -478,10 +469,10 @@ class Exchange(ResponseHandler):
             attempt.connecting.cancel()
             self.connect_failed(Failure.CONNECT_TIMEOUT, f"no connection within {attempt.target.connect_timeout:g} s")
         else:
-            what = "nothing of the request was taken" if blocked else "no byte came"
+            what = "no byte of the request was read" if blocked else "no byte was received"
             recovery.go_on(self, Failure.RESPONSE_TIMEOUT, f"{what} for {attempt.target.response_timeout:g} s")
 
-    # What can go wrong.
+    # Failures.
 
     def connect_failed(self, failure: Failure, why: str = "") -> None:
         """No connection could be opened; nothing was sent."""
@@ -489,12 +480,12 @@ class Exchange(ResponseHandler):
         recovery.go_on(self, failure, why)
 
     def upstream_failed(self, failure: Failure, why: str = "") -> None:
-        """The stream or what came over it is unusable."""
+        """The stream, or what was received on it, is unusable."""
         recovery.go_on(self, failure, why)
 
     def may_repeat(self) -> Repeatable:
-        """Whether the request may be sent, or sent once more: the client got nothing, it is all here, and either none
-        of it was sent yet or its method allows it.
+        """Whether the request may be sent, or sent again: nothing was delivered to the client, the request is held
+        completely, and either none of it was sent yet or its method allows it.
         """
         if self.down.delivered or self.state in (ABANDONED, DISCARDED):
             return Repeatable.NEVER
@@ -504,13 +495,13 @@ class Exchange(ResponseHandler):
         return repeatable(self.request.method) if here else Repeatable.NEVER
 
     def begin_attempt(self) -> None:
-        """Be through with the attempt before; another one has all the time that one has."""
+        """Drop the last attempt, and start the time of another one."""
         self.attempt.drop()
         self.deadlines.try_again(self.context.clock.now())
         self.down.unblock()
 
     def forget_response(self) -> None:
-        """Nothing of it has left, and another attempt is made."""
+        """Discard a response of which nothing was sent: another attempt is made."""
         if self.state in FORGOTTEN:
             self._move(FORGOTTEN[self.state])
         self._response = None
@@ -518,7 +509,7 @@ class Exchange(ResponseHandler):
         self.down.forget()
 
     def set_target(self, target: Decision) -> None:
-        """Go on at another endpoint, with a head that is true for it."""
+        """Go on at another endpoint, with a head rewritten for it."""
         context, request, attempt = self.context, self.request, self.attempt
         pool = context.pools.of(target)
         if target.version_header is not None or request.host is None:
@@ -534,30 +525,24 @@ class Exchange(ResponseHandler):
             self._lease(pool)
 
     def note(self, failure: Failure, why: str) -> None:
-        """Say in the log what the endpoint did."""
+        """Log a failure of the endpoint."""
         self.context.telemetry.errors.note(failure, self.attempt.target, request_id_of(self.request_id_line), why)
 
     # The shield's time.
 
     def _start_deadline(self) -> None:
-        """From now on the canary has the shield's time."""
+        """Start the canary's time under the shield."""
         self._deadline_queue = self.context.shields.deadline_queue(self.decision)
         self._deadline_queue.add(self)
 
     def stop_deadline(self) -> None:
-        """It answered, or something else did."""
+        """Stop the canary's time under the shield."""
         if self._deadline_queue is not None:
             self._deadline_queue.remove(self)
             self._deadline_queue = None
 
-    def _restart_deadline(self) -> None:
-        """The client has said all it had to say: how long it took for that is not the canary's time."""
-        if self.attempt.stream is not None and (self.plan is None or not self.plan.takeover):
-            self.stop_deadline()
-            self._start_deadline()
-
     def overdue(self) -> None:
-        """The shield's time is over. Without a budget left the canary has the time of any other version."""
+        """The shield's time is over. With no budget left, the canary has the time of any other version."""
         self._deadline_queue = None
         if self.attempt.stream is None or self.state >= WAITING:
             recovery.replace_late(self)
@@ -565,45 +550,41 @@ class Exchange(ResponseHandler):
     # The end.
 
     def withdraw(self) -> bool:
-        """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
+        """Take the request back from the canary and have stable answer. Returns whether that is possible."""
         return recovery.withdraw(self)
 
     def aborted(self) -> None:
-        """The canary was aborted and this exchange has had its time: stable answers, or we do where it cannot."""
+        """The canary was aborted: stable answers, or the client gets an error."""
         if not self.withdraw():
             self.fail(Failure.CANARY_ABORTED)
 
-    def ended(self) -> None:
-        """The instance ends, and this exchange with it."""
-        self.fail(Failure.SHUTTING_DOWN)
-
     def downstream_failed(self, failure: Failure) -> None:
-        """The client broke the rest of its message: its fault, so not counted against the version."""
+        """The rest of the client's message is malformed or late: not counted against the version."""
         self.attempt.drop()
         self._record(Outcome.CLIENT_ABORT, self._code(failure))
         self._answer(failure, True)
 
     def shed(self) -> None:
-        """Nothing more may be held for this exchange: the memory is needed. That is no fault of the version."""
+        """Memory is short: hold nothing more for this exchange. Not counted against the version."""
         self.attempt.drop()
         self._record(Outcome.OVERFLOW, self._code(Failure.OVERLOADED))
         if self.down.delivered != FINAL:
             self._answer(Failure.OVERLOADED, True)
 
     def client_gone(self) -> None:
-        """The client has left: cancel the upstream at once."""
+        """The client has disconnected: cancel the attempt at once."""
         self.attempt.drop()
         self._record(Outcome.CLIENT_ABORT, self._code(Failure.CLIENT_GONE))
 
     def fail(self, failure: Failure) -> None:
-        """Nothing can be done about it: the client gets the failure."""
+        """Give up: the client gets the failure."""
         close = self.request.close or self.state < WAITING or self.context.lifetime.draining
         self.attempt.drop()
         self._record(failure.outcome or Outcome.PROTOCOL, self._code(failure))
         self._answer(failure, close)
 
     def _code(self, failure: Failure) -> int:
-        """The status the client got: the upstream's if its head was sent, else our own."""
+        """The status that the client got: the upstream's if its head was sent, else our own."""
         began = self.down.delivered == FINAL and self._response is not None
         return self._response.status if began and self._response is not None else failure.status
 
@@ -612,7 +593,7 @@ class Exchange(ResponseHandler):
         self.down.answer(failure, self.request_id_line if caches is None else self.request_id_line + caches.vary, close)
 
     def _record(self, outcome: Outcome, code: int, judged: bool = False) -> None:
-        """Count, release, log: the end of every exchange but that of a tunnel."""
+        """Count, release, log: the end of every exchange except tunnels."""
         context, deadlines, attempt = self.context, self.deadlines, self.attempt
         self._move(OVER)
         if self._deadline_queue is not None:
@@ -624,24 +605,20 @@ class Exchange(ResponseHandler):
             self._copy.forget()
             self._copy = None
         if self._user:
-            self._count_user(outcome)
+            charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
+            if charged in FAILURES:
+                context.telemetry.recorder.user_failed(self.decision, self._user)
         if judged and code == OK and self.plan is None and deadlines.undisturbed():
             self.cell.succeed(now - deadlines.started)
         else:
             self._count(outcome, code, now, deadlines.latency(now) if judged else None)
-        if attempt.place is not None:
+        if attempt.limit_key is not None:
             attempt.leave(context.pools.in_flight)
         if context.telemetry.access_log is not None:
             self._log(outcome, code, deadlines.latency(now) if judged else None)
 
-    def _count_user(self, outcome: Outcome) -> None:
-        """A user of whom the version failed a request has seen it fail, even where the other version answered."""
-        charged = outcome if self.plan is None or self.plan.charged is None else self.plan.charged
-        if charged in FAILURES:
-            self.context.telemetry.recorder.user_failed(self.decision, self._user)
-
     def _count(self, outcome: Outcome, code: int, now: float, latency: float | None) -> None:
-        """A version is charged with its first attempt, and judged by its own time alone."""
+        """A version is charged with its first attempt, and judged by its own time only."""
         plan = self.plan
         duration = now - self.deadlines.started
         if plan is None or plan.charged is None:
@@ -652,23 +629,39 @@ class Exchange(ResponseHandler):
         self.cell.finish(plan.charged, code, duration, None)
 
     def _log(self, outcome: Outcome, code: int, latency: float | None) -> None:
-        """A line of the access log, where there is one."""
+        """Write the access-log entry, if there is a log: for the decided version, with the outcome charged to it."""
         log, clock = self.context.telemetry.access_log, self.context.clock
-        if log is not None:
-            entry = entry_of(
-                clock.wall_clock(),
-                clock.now(),
-                self.request,
-                self.down.peer,
-                self.decision,
-                self.attempt,
-                self.deadlines,
-                self.plan,
-                outcome,
+        if log is None:
+            return
+        request, decision, attempt, plan = self.request, self.decision, self.attempt, self.plan
+        duration = clock.now() - self.deadlines.started
+        takeover = "" if plan is None else plan.takeover
+        flags = {"retry": attempt.number > 1, takeover: bool(takeover), "tunnel": code == SWITCHING}
+        client, scheme = client_fields(self.down.peer, request)
+        endpoint = attempt.target.endpoint
+        log(
+            AccessLogEntry(
+                clock.wall_clock() - duration,
+                client,
+                self.down.peer.address,
+                request.method,
+                request.host or b"",
+                request.target,
+                request.version,
+                scheme,
                 code,
-                latency,
-                self.received,
-                self.sent,
-                self.request_id_line,
+                decision.route.name,
+                decision.version.name,
+                decision.reason,
+                "" if endpoint is None else endpoint.authority,
+                attempt.number,
+                duration,
+                upstream=latency if plan is None else None,
+                connect=self.deadlines.opening,
+                received=self.received,
+                sent=self.sent,
+                outcome=outcome if plan is None or plan.charged is None else plan.charged,
+                flags=tuple([name for name, is_set in flags.items() if is_set]),
+                request_id=request_id_of(self.request_id_line),
             )
-            log(entry)
+        )

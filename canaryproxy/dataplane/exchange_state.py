@@ -1,15 +1,14 @@
-"""How far one exchange has come: one state, and the moves that are legal.
+"""The progress of one exchange: one state, and the legal moves between states.
 
-Two things happen beside each other, the client's message comes in and the response comes back, so a state says how far
-both are. Everything that may be done in an exchange is asked of its state, and a move that is not in the table is a
-defect of ours, never of a peer: it raises at once.
+The request arrives and the response comes back at the same time, so a state describes both. All decisions within an
+exchange depend on its state. A move that is not in the table is a defect of ours, never of a peer: it raises at once.
 """
 
 from enum import IntEnum
 
 
 class ExchangeState(IntEnum):
-    """In an order that is used: from WAITING on the client's message is complete."""
+    """The order matters: from WAITING on, the client's message is complete."""
 
     EXPECTING = 0
     """The client waits for a 100 before it sends its body (RFC 9110 10.1.1)."""
@@ -18,37 +17,27 @@ class ExchangeState(IntEnum):
     ANSWERED_EXPECTING = 2
     """The version has answered, and the client still waits for a 100."""
     ANSWERED_EARLY = 3
-    """The version has answered and takes the rest of the body all the same."""
+    """The version has answered and still reads the rest of the body."""
     ABANDONED = 4
-    """The version has answered and has no use for the rest of the body, which still comes."""
+    """The version has answered and does not read the rest of the body, which still arrives."""
     WAITING = 5
-    """All was said, and the version has not answered."""
+    """The request is complete, and the version has not answered."""
     ANSWERING = 6
-    """All was said, and the head of the final response is here."""
+    """The request is complete, and the head of the final response has arrived."""
     DISCARDED = 7
-    """As ANSWERING, but the end of the body was not passed on: the version's connection cannot be used again."""
+    """As ANSWERING, but the end of the body was not passed on: the version's connection cannot be reused."""
     TUNNEL = 8
-    """The two connections were joined."""
+    """The two connections became a tunnel."""
     OVER = 9
-    """It was counted."""
+    """Counted."""
 
 
-(
-    EXPECTING,
-    SENDING,
-    ANSWERED_EXPECTING,
-    ANSWERED_EARLY,
-    ABANDONED,
-    WAITING,
-    ANSWERING,
-    DISCARDED,
-    TUNNEL,
-    OVER,
-) = ExchangeState
+EXPECTING, SENDING, ANSWERED_EXPECTING, ANSWERED_EARLY, ABANDONED, *_COMPLETE = ExchangeState
+WAITING, ANSWERING, DISCARDED, TUNNEL, OVER = _COMPLETE
 
 
 class Delivered(IntEnum):
-    """What the client has got of a response."""
+    """The part of a response that was sent to the client."""
 
     NOTHING = 0
     INTERIM = 1
@@ -69,7 +58,7 @@ MOVES: dict[int, frozenset[ExchangeState]] = {
     TUNNEL: frozenset((OVER,)),
     OVER: frozenset(),
 }
-"""The legal moves. The three that lead back forget a response of which nothing has left, for another attempt."""
+"""The legal moves. The three that lead back discard a response of which nothing was sent, for another attempt."""
 
 COMPLETED: dict[int, ExchangeState] = {
     EXPECTING: WAITING,
@@ -78,20 +67,20 @@ COMPLETED: dict[int, ExchangeState] = {
     ANSWERED_EARLY: ANSWERING,
     ABANDONED: DISCARDED,
 }
-"""Where the end of the client's message leads."""
+"""The state after the end of the client's message."""
 
 ANSWERED: dict[int, ExchangeState] = {EXPECTING: ANSWERED_EXPECTING, SENDING: ANSWERED_EARLY, WAITING: ANSWERING}
-"""Where the head of the final response leads, unless it makes the rest of the body useless (ABANDONED)."""
+"""The state after the head of the final response, unless that makes the rest of the body useless (ABANDONED)."""
 
 FORGOTTEN: dict[int, ExchangeState] = {after: ExchangeState(before) for before, after in ANSWERED.items()}
-"""Where it leads to that a response is forgotten."""
+"""The state after a response is discarded."""
 
 LEGAL = tuple([sum(1 << to for to in MOVES[state]) for state in ExchangeState])
-"""`MOVES` as bits: one look at each move."""
+"""`MOVES` as bit sets: one lookup per move."""
 
 
 class IllegalMoveError(RuntimeError):
-    """A defect: an exchange was to go where its state does not lead."""
+    """A defect: the state does not allow this move."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__(f"an exchange does not go from {ExchangeState(before).name} to {ExchangeState(after).name}")

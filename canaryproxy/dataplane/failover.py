@@ -1,13 +1,13 @@
-"""What follows a failure: the next step for one exchange (`next_step`), and where that leads (`FailoverPlan`). Pure.
+"""The step after a failure of an exchange (`next_step`), and its target (`FailoverPlan`). Pure.
 
-The steps are tried in one order, each only where it cannot do harm:
+The steps are tried in this order, each only if it is safe:
 
-* RETRY: the keep-alive race (RFC 9112 9.3.1). The endpoint closed an idle connection while a request was on its way to
-  it. The request goes to the same endpoint on a new connection, and no version is charged.
+* RETRY: the keep-alive race (RFC 9112 9.3.1). The endpoint closed an idle connection while a request was on its way.
+  The request goes to the same endpoint on a new connection, and no version is charged.
 * FALLBACK: nothing of the request was sent, or its connection broke before the first byte of a response and it may be
-  sent twice. It goes to another endpoint of the version, then to the version that may stand in.
-* SHIELD: any failure of a canary, as long as the client has nothing of a response, the request changes nothing and the
-  budget lasts. Stable answers.
+  sent twice. It goes to another endpoint of the version, then to the fallback version.
+* SHIELD: any failure of a canary, if nothing of a response was delivered to the client, the request is safe and there
+  is budget left. Stable answers.
 * GIVE_UP: anything else may have been executed, or the client has part of a response. The client gets the failure.
 
 A version is charged with its first failure, whichever version answers in the end. Other endpoints, or the other
@@ -25,41 +25,30 @@ from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Rng
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-"""RFC 9110 9.2.2; TRACE never gets this far."""
+"""RFC 9110 9.2.2; TRACE is rejected earlier."""
 
 FALLBACK = "fallback"
 SHIELD = "shield"
 WITHDRAWN = "withdrawn"
-"""How the other version takes over: for want of a connection, for what came of one, or because the request was taken
-back from a version that had done nothing wrong.
-"""
+"""How the other version takes over: no connection could be opened, the attempt failed, or the request was taken back
+from a version that had done nothing wrong."""
 
 MAX_ATTEMPTS = 3
-"""Endpoints of one version that are tried for one request: each may cost a connect timeout."""
+"""Endpoints of one version tried for one request: each may cost a connect timeout."""
 
-CONNECT_FAILURES = (
-    Failure.NO_ENDPOINT,
-    Failure.CONNECT_REFUSED,
-    Failure.CONNECT_TIMEOUT,
-    Failure.CONNECT_UNSAFE,
-)
+OPENING_FAILURES = (Failure.CONNECT_REFUSED, Failure.CONNECT_TIMEOUT, Failure.CONNECT_UNSAFE)
+CONNECT_FAILURES = (Failure.NO_ENDPOINT, *OPENING_FAILURES)
 """Failures before a byte was sent: safe to go on from, whatever the request is."""
 
 CLOSED = (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
-"""The connection ended. All other failures on an open connection are the endpoint's word or its silence."""
+"""The connection ended. All other failures on an open connection are a response of the endpoint, or silence."""
 
-EJECTING_FAILURES = (
-    *CLOSED,
-    Failure.RESPONSE_TIMEOUT,
-    Failure.CONNECT_TIMEOUT,
-    Failure.CONNECT_REFUSED,
-    Failure.CONNECT_UNSAFE,
-)
+EJECTING_FAILURES = (*CLOSED, *OPENING_FAILURES, Failure.RESPONSE_TIMEOUT)
 """Failures that count towards an ejection."""
 
 
 class FailoverStep(IntEnum):
-    """What to do after a failure, in the order of preference."""
+    """The steps after a failure, in the order of preference."""
 
     RETRY = 1
     FALLBACK = 2
@@ -77,9 +66,7 @@ class Sent(Enum):
 
 
 class Repeatable(IntEnum):
-    """Whether a request may be sent once more. All that was sent of it must still be here, and the client must have
-    nothing of a response.
-    """
+    """Whether a request that is held completely, with no response delivered, may be sent again."""
 
     NEVER = 0
     IDEMPOTENT = 1
@@ -89,7 +76,7 @@ class Repeatable(IntEnum):
 
 
 def repeatable(method: bytes) -> Repeatable:
-    """How a request with this method may be sent once more, if nothing else is in the way."""
+    """Whether a request with this method may be sent again, if nothing else forbids it."""
     if method in SAFE:
         return Repeatable.SAFE
     return Repeatable.IDEMPOTENT if method in IDEMPOTENT else Repeatable.NEVER
@@ -100,30 +87,28 @@ def next_step(
 ) -> FailoverStep:
     """The next step after `failure` of an attempt that had come as far as `sent`.
 
-    `budget`: the route has a shield, and its budget has an answer by stable left; `may`: whether the request may be
-    sent once more; `beyond`: the step that was found to lead nowhere (the table of now does not allow it, there is no
-    endpoint for it), only later ones are considered.
+    `budget`: the route has a shield with a budget left; `may`: whether the request may be sent again; `beyond`: the
+    step that was not possible (not allowed by the table, or without an endpoint): only later ones are considered.
     """
     lost = failure in CLOSED and sent in (Sent.RACED, Sent.REQUEST) and may is not Repeatable.NEVER
+    shieldable = failure.origin == "upstream" and failure is not Failure.NO_ENDPOINT
     possible = (
         (FailoverStep.RETRY, lost and sent is Sent.RACED),
         (FailoverStep.FALLBACK, lost or sent is Sent.NOTHING),
-        (
-            FailoverStep.SHIELD,
-            failure.origin == "upstream" and failure is not Failure.NO_ENDPOINT and shields(budget, may),
-        ),
+        (FailoverStep.SHIELD, shieldable and shields(budget, may)),
     )
     return next((step for step, holds in possible if holds and (beyond is None or step > beyond)), FailoverStep.GIVE_UP)
 
 
 def shields(budget: bool, may: Repeatable) -> bool:
-    """Whether stable may answer in place of a canary that failed, answered with a 5xx, or took too long."""
+    """Whether stable may answer instead of a canary that failed, answered with a 5xx, or took too long."""
     return budget and may is Repeatable.SAFE
 
 
 class FailoverPlan:
-    """Where one exchange goes on. Made when something fails. `charged` is what the decided version is counted with,
-    None as long as nothing has failed; `takeover` is how the other version has taken over, empty as long as it has not.
+    """The further targets of one exchange, created when something fails. `charged` is the outcome counted for the
+    decided version, None as long as nothing has failed; `takeover` is how the other version has taken over, empty if it
+    has not.
     """
 
     __slots__ = ("_decision", "_stand_in", "_tried", "charged", "takeover")
@@ -141,7 +126,7 @@ class FailoverPlan:
     def fall_back(
         self, target: Decision, failure: Failure, index: RouteIndex, loads: Loads, rng: Rng
     ) -> Decision | None:
-        """Where to go after `failure` at `target`, as the table of `index` allows now; None where nothing is left.
+        """The target after `failure` at `target`, allowed by the table of `index`; None if there is none left.
 
         Once the other version has taken over, the decided one is not tried again.
         """
@@ -152,13 +137,12 @@ class FailoverPlan:
         exhausted = len([one for one in self._tried if one in target.version.endpoints]) >= MAX_ATTEMPTS
 
         def usable(other: Decision) -> bool:
-            over = (exhausted and other.version is target.version) or (
-                self.takeover != "" and other.version.name == before
-            )
-            return not over and index.allows(other)
+            over = exhausted and other.version is target.version
+            replaced = self.takeover != "" and other.version.name == before
+            return not over and not replaced and index.allows(other)
 
         choice = self._decision.choice
-        # With a shield only a connection that cannot be opened leads to the stand-in: the rest is the shield's budget.
+        # With a shield, only connect failures use the fallback version: all others are paid from the shield's budget.
         stand_in = self._stand_in or (choice.fallback if failure in CONNECT_FAILURES or choice.shield is None else None)
         then = pick_untried((choice, stand_in), self._tried, usable, loads, rng)
         if then is not None and then.version.name != before and not self.takeover:
@@ -168,21 +152,22 @@ class FailoverPlan:
         return then
 
     def behind_shield(self, index: RouteIndex, loads: Loads, rng: Rng) -> Decision | None:
-        """Where stable may answer in place of the canary; None where it cannot, or does already."""
+        """Where stable may answer instead of the canary; None if it cannot, or does already."""
         shield = self._decision.choice.shield
         if shield is None or self.takeover:
             return None
         return pick_untried((shield,), self._tried, index.allows, loads, rng)
 
     def shielded(self, outcome: Outcome | None) -> None:
-        """Stable answers; the canary is charged with what made it necessary."""
+        """Stable answers; the canary is charged with the outcome that made it necessary."""
         self.charge(outcome)
         self.takeover, self._stand_in = SHIELD, self._decision.choice.shield
 
     def withdraw(self, target: Decision, index: RouteIndex, loads: Loads, rng: Rng) -> Decision | None:
-        """Where stable answers what is taken back from `target`, as the table of `index` has it now, if it can.
+        """Where stable answers a request that is taken back from `target`, if it can.
 
-        The decision is ours: the version is charged with what it did before, else with nothing that it is judged by.
+        The decision is ours: the version is charged with its earlier failure, else with an outcome that it is not
+        judged by.
         """
         entry = index.by_name.get(target.route.name)
         if entry is None or target.version.name == entry.stable.version.name:
@@ -194,11 +179,11 @@ class FailoverPlan:
         return then
 
     def charge(self, outcome: Outcome | None) -> None:
-        """Count this as the decided version's outcome, unless something else went wrong before."""
+        """Count this as the decided version's outcome, unless it has failed before."""
         if self.charged is None:
             self.charged = outcome
 
     def final(self, failure: Failure) -> Failure:
-        """What the client gets at the end: a canary without any stand-in is unavailable, not broken."""
+        """The failure that the client gets: a canary without a fallback is unavailable, not broken."""
         alone = self._decision.version.name == "canary" and not self.takeover
         return Failure.CANARY_UNREACHABLE if alone and failure in CONNECT_FAILURES else failure

@@ -1,11 +1,11 @@
-"""TLS handshakes of a worker: when each begins, and which gives way where too many are under way.
+"""Schedules the TLS handshakes of a worker, and evicts some when too many are under way.
 
-Few begin in a turn of the loop, one at least, so that a flood of them does not hold up those who are served: a
-signature takes up to a millisecond. Addresses take turns; where a line is long the newest comes first (adaptive LIFO),
-since who has waited for long has given up. Where too many are under way, a newcomer whose address has none is let in at
-once, and the one that has waited for longest gives way for it, of the address that has most of them: an honest client
-needs one or two round trips. All others wait until one ends, or until `PACE` has passed since another gave way: a flood
-comes back as fast as it is cut, and those that wait cost nothing.
+Only a few begin in one turn of the loop, so that a flood does not delay established clients: a signature takes up to a
+millisecond. Addresses take turns. In a long queue the newest comes first (adaptive LIFO), since clients that have
+waited for long have given up. When too many are under way, a new connection whose address has none begins at once, and
+the oldest handshake of the address with the most is evicted: an honest client needs one or two round trips. All others
+wait until a handshake ends, or until `PACE` has passed since the last eviction: a flood reconnects as fast as it is
+cut, and waiting connections cost nothing.
 """
 
 import asyncio
@@ -16,51 +16,36 @@ from typing import Protocol
 from canaryproxy.dataplane.eviction import ConnectionSlot, ConnectionSlots, Evictable
 
 TURN_SECONDS = 0.0005
-"""Seconds that a turn of the loop is to take while handshakes begin: with longer ones half as many begin, with shorter
-ones one more."""
+"""Seconds of a turn of the loop: after a longer turn half as many handshakes begin, after a shorter one one more."""
 
 BATCH = 4
-"""Handshakes that begin in a turn, at most."""
+"""Handshakes begun in one turn, at most."""
 
 PACE = 0.02
-"""Seconds from one handshake that gives way to the next, unless the newcomer's address has none under way."""
+"""Seconds from one eviction to the next, unless the new connection's address has no handshake under way."""
 
-LONG_SECONDS = 32
-"""Those of one address that may wait until the newest comes first."""
+LONG_LINE = 32
+"""Waiting connections of one address from which on the newest comes first."""
 
 
 class HandshakeApplicant(Evictable, Protocol):
-    """A connection that is to have a handshake."""
+    """A connection that waits for a handshake."""
 
     client_group: str
-    """What its address is counted by."""
+    """The key by which its address is counted."""
 
     def begin(self) -> bool:
-        """Its turn has come; False where the connection is gone."""
+        """Begin the handshake; returns False if the connection is gone."""
 
 
 Line = OrderedDict[HandshakeApplicant, None]
-"""Those of one address that wait, in their order. Any of them can leave it at any time."""
+"""The waiting connections of one address, in order. Any of them may leave at any time."""
 
 
 class HandshakeQueue:
-    """At most `most` under way; `evicted` hears of each that gives way. Those of an address wait in one line; the
-    addresses `without` any under way, unless theirs gave way, are the first where all places are taken.
+    """At most `most` handshakes are under way; `evicted` is called for each eviction. `_without`: addresses with no
+    handshake under way, which come first when all slots are taken.
     """
-
-    __slots__ = (
-        "_at_once",
-        "_began",
-        "_due",
-        "_evicted",
-        "_lines",
-        "_loop",
-        "_most",
-        "_timer",
-        "_turn",
-        "_under_way",
-        "_without",
-    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int, evicted: Callable[[], None]) -> None:
         self._loop = loop
@@ -85,11 +70,11 @@ class HandshakeQueue:
 
     @property
     def waiting(self) -> int:
-        """Those whose turn will come."""
+        """Connections that wait for their turn."""
         return sum(map(len, self._lines.values()))
 
     def request(self, applicant: HandshakeApplicant) -> None:
-        """Stand in line."""
+        """Queue a connection."""
         address = applicant.client_group
         self._lines.setdefault(address, OrderedDict())[applicant] = None
         if not self._under_way.count_of(address):
@@ -100,13 +85,13 @@ class HandshakeQueue:
             self._turn = self._loop.call_soon(self._next)
 
     def _hasten(self) -> None:
-        """Wait no longer for one to give way."""
+        """Do not wait for the next eviction."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = self._turn = None
 
     def withdraw(self, applicant: HandshakeApplicant) -> None:
-        """It is gone, whether it stood in line or not: in a long line the oldest would never be looked at again."""
+        """Remove a connection that is gone, queued or not: in a long queue the oldest would never be reached again."""
         line = self._lines.get(applicant.client_group)
         if line is not None and applicant in line:
             del line[applicant]
@@ -114,11 +99,10 @@ class HandshakeQueue:
                 self._end_line(applicant.client_group)
 
     def _next(self) -> None:
-        """As many as the last turn's length allows."""
+        """Begin as many as the length of the last turn allows."""
         before, self._began = self._began, self._loop.time()
-        self._at_once = (
-            max(self._at_once // 2, 1) if self._began - before > TURN_SECONDS else min(self._at_once + 1, BATCH)
-        )
+        slow = self._began - before > TURN_SECONDS
+        self._at_once = max(self._at_once // 2, 1) if slow else min(self._at_once + 1, BATCH)
         self._turn = self._timer = None
         begun = 0
         while self._lines and begun < self._at_once:
@@ -130,7 +114,7 @@ class HandshakeQueue:
             self._turn = self._loop.call_soon(self._next)
 
     def _may_begin(self) -> bool:
-        """Whether there is a place for the next one, or one may give way for it now."""
+        """Whether a slot is free for the next handshake, or one may be evicted for it now."""
         if self._under_way.count < self._most or self._without:
             return True
         now = self._loop.time()
@@ -140,13 +124,14 @@ class HandshakeQueue:
         return True
 
     def _pick(self) -> HandshakeApplicant:
-        """One of the address that had its last turn before all others; where all places are taken, of those that have
-        none under way.
+        """Take the next connection, of the address whose last turn is longest ago; if all slots are taken, of the
+        addresses with no handshake under way.
         """
         full = self._under_way.count >= self._most
         address = next(iter(self._without if full and self._without else self._lines))
         line = self._lines[address]
-        picked, _ = line.popitem(last=len(line) > LONG_SECONDS)
+        # Adaptive LIFO: in a long queue the oldest have given up.
+        picked, _ = line.popitem(last=len(line) > LONG_LINE)
         if line:
             self._lines.move_to_end(address)
         else:
@@ -158,7 +143,7 @@ class HandshakeQueue:
         self._without.pop(address, None)
 
     def enter(self, applicant: HandshakeApplicant) -> ConnectionSlot:
-        """One begins; the longest gives way for it where there are too many."""
+        """Take a slot for a handshake; the oldest one is evicted if there are too many."""
         if self._under_way.count >= self._most and (slot := self._under_way.choose(self._loop.time())) is not None:
             self._under_way.release(slot)
             self._evicted()
@@ -167,7 +152,7 @@ class HandshakeQueue:
         return self._under_way.take(applicant, applicant.client_group)
 
     def leave(self, slot: ConnectionSlot) -> None:
-        """It has come to an end, one way or the other: the next one need not wait any longer."""
+        """A handshake has ended: the next one need not wait any longer."""
         self._under_way.release(slot)
         group = slot.group
         if group is not None and not group.count and group.key in self._lines:
@@ -177,7 +162,7 @@ class HandshakeQueue:
             self._turn = self._loop.call_soon(self._next)
 
     def close(self) -> None:
-        """Stop: no more handshakes begin."""
+        """Begin no more handshakes."""
         self._lines.clear()
         self._without.clear()
         if self._turn is not None:

@@ -1,14 +1,14 @@
-"""From a listening socket to client connections.
+"""Accepts client connections from a listening socket.
 
-Workers share the socket. The event loop's own server would take all that wait at once, so that the worker that wakes
-first had them all; here a worker that has more than its share leaves newcomers to the others for a moment. If they are
-still there then, because the others hang, it takes one, the next time two, and so on.
+The workers share the socket. The event loop's own server would accept all waiting connections at once, so the worker
+that wakes first would get them all. Here, a worker with more than its share leaves new connections to the others for a
+moment. If they are still waiting afterwards, because the other workers hang, it accepts one, then two, and so on.
 
-Every connection takes a place from its first moment; where all are taken, another one gives way (`eviction`). What
-comes before HTTP on the wire is read by an `PendingConnection`.
+Every connection takes a slot when it is accepted; if all are taken, another one is evicted (`eviction`). What precedes
+HTTP on the wire is read by a `PendingConnection`.
 
-The PROXY protocol is believed from `trusted_proxies` alone. Anyone else is an ordinary client there, so a header
-it sends is nothing but a malformed request.
+The PROXY protocol is accepted from `trusted_proxies` only. Any other peer is an ordinary client, whose PROXY header is
+a malformed request.
 """
 
 import asyncio
@@ -16,33 +16,32 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from time import perf_counter
-from typing import TYPE_CHECKING
 
+from canaryproxy.dataplane.admission import Admission
 from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.pending_connection import PendingConnection
-from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, say
+from canaryproxy.dataplane.resource_exhaustion import FILE_ERRORS, describe, send_last
+from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.model.failure import Failure
 
-if TYPE_CHECKING:
-    from canaryproxy.dataplane.plane import DataPlane
-
 OUT_OF_FILES_PAUSE_SECONDS = 0.1
+"""Seconds without accepting after descriptors ran out."""
 
 YIELD_SECONDS = 0.005
-"""Seconds that a newcomer is left to workers with fewer clients."""
+"""Seconds for which a new connection is left to workers with fewer clients."""
 
 ACCEPT_BATCH = 16
-"""Newcomers that are taken in one turn of the loop, at most: those who are served wait for all of them."""
+"""Connections accepted in one turn of the loop, at most: established clients wait meanwhile."""
 
 TURN_SECONDS = 0.0005
-"""Seconds of a turn of the loop that newcomers may take. While too much is held they wait in the kernel's queue."""
+"""Seconds of a turn of the loop spent on accepting."""
 
 REFUSE_BATCH = 64
-"""Newcomers that are refused at a time where descriptors have run out."""
+"""Connections refused at a time when descriptors have run out."""
 
 SWEEP_SECONDS = 0.05
-"""Seconds between two looks at those still in their handshake, when draining."""
+"""Seconds between two checks of pending connections while draining."""
 
 
 class Listener:
@@ -50,32 +49,34 @@ class Listener:
 
     def __init__(
         self,
-        plane: "DataPlane",
-        loop: asyncio.AbstractEventLoop,
+        plane: Admission,
+        slices: Slices,
         sock: socket.socket,
         sni_contexts: SniContexts | None = None,
         *,
         proxy_protocol: bool = False,
     ) -> None:
-        self.terminator = sni_contexts
+        self.sni_contexts = sni_contexts
         self.plane = plane
-        self.loop = loop
+        self.loop = plane.clock.loop
+        self._slices = slices
         self._sock = sock
         self._proxy_protocol = proxy_protocol
+        self._preceded = proxy_protocol or sni_contexts is not None
         self._paused: asyncio.TimerHandle | None = None
         self._left = 1
         self._arriving: set[PendingConnection] = set()
 
     def __repr__(self) -> str:
-        return f"<Listener {self._sock.fileno()} {'https' if self.terminator else 'http'}>"
+        return f"<Listener {self._sock.fileno()} {'https' if self.sni_contexts else 'http'}>"
 
     @property
     def pending_count(self) -> int:
-        """Connections that have not come as far as their first request."""
+        """Connections that have not reached their first request."""
         return len(self._arriving)
 
     def start(self) -> None:
-        """Accept from now on."""
+        """Start accepting."""
         self.loop.add_reader(self._sock, self._readable)
 
     def _readable(self) -> None:
@@ -85,7 +86,7 @@ class Listener:
             return
         self._left = 1
         if self.plane.buffers.cutting:
-            return
+            return  # new connections wait in the kernel's queue until memory is free
         until = perf_counter() + TURN_SECONDS
         for _ in range(ACCEPT_BATCH):
             if self.plane.over_fair_share() or not self._accept(1) or perf_counter() >= until:
@@ -97,14 +98,14 @@ class Listener:
         self._paused = self.loop.call_later(seconds, self._resume)
 
     def _resume(self) -> None:
-        """A connection that still waits was not accepted by another worker."""
+        """A connection that is still waiting was not accepted by another worker."""
         self._paused = None
         self.loop.add_reader(self._sock, self._readable)
         if self._accept(self._left):
             self._left = min(2 * self._left, ACCEPT_BATCH)
 
     def _accept(self, most: int) -> int:
-        """Take so many; how many there were."""
+        """Accept up to `most` connections; returns how many there were."""
         taken = 0
         try:
             for connection, address in accept_some(self._sock, most):
@@ -115,11 +116,11 @@ class Listener:
         return taken
 
     def _not_accepted(self, error: OSError) -> None:
-        """Nothing is left for another client. Idle connections give their descriptors; without any, those who wait are
-        refused rather than kept waiting for another connection to end.
+        """Accepting failed. Idle connections are closed for their descriptors; if there are none, waiting clients are
+        refused instead of waiting for a connection to end.
         """
         sockets = self.plane.pools.sockets
-        sockets.shortage.not_accepted(error)
+        sockets.shortage.note(f"clients could not be accepted: {describe(error.errno or 0)}")
         if error.errno in FILE_ERRORS and not sockets.close_idle_connections():
             for _ in range(REFUSE_BATCH):
                 if not sockets.shortage.refuse(self._sock, self._final_response(Failure.OVERLOADED)):
@@ -128,27 +129,24 @@ class Listener:
         self._pause(OUT_OF_FILES_PAUSE_SECONDS)
 
     def _take(self, connection: socket.socket, address: str) -> None:
-        """Where there is no room it gets an error response, if nothing comes before HTTP, and is closed."""
+        """Serve a connection, or refuse it: with an error response, unless TLS or a PROXY header would have to come
+        first.
+        """
         failure = self.plane.refusal(address)
         if failure is not None:
             with connection:
-                say(connection, self._final_response(failure))
+                send_last(connection, self._final_response(failure))
         else:
             self._arrive(connection, address)
 
-    @property
-    def _unknown_client(self) -> bool:
-        """Whether something comes before HTTP."""
-        return self.terminator is not None or self._proxy_protocol
-
     def _final_response(self, failure: Failure) -> bytes:
-        """The response for a client for which there is no room."""
-        return b"" if self._unknown_client else self.plane.last_words(failure)
+        """The response for a refused client."""
+        return b"" if self._preceded else self.plane.local_response(failure, None, close=True)
 
     async def stop(self, patience: float) -> None:
-        """Close the socket; connections the kernel has already completed are served, not reset.
+        """Close the socket. Connections that the kernel has already completed are served, not reset.
 
-        Those still in their handshake have `patience` seconds, or what is left of their own time.
+        Pending connections have `patience` seconds, or the rest of their own time.
         """
         self._end()
         with contextlib.suppress(OSError):
@@ -172,8 +170,8 @@ class Listener:
             arrival.close()
 
     def sweep(self, tick: float) -> None:
-        """Close those that have had their time."""
-        self.plane.slices.add([one.close for one in self._arriving if one.deadline <= tick])
+        """Close pending connections whose deadline has passed."""
+        self._slices.add([one.close for one in self._arriving if one.deadline <= tick])
 
     def _end(self) -> None:
         if self._paused is not None:
@@ -183,44 +181,27 @@ class Listener:
 
     def _arrive(self, connection: socket.socket, address: str) -> None:
         plane = self.plane
-        if plane.pools.sockets.direct and not self._unknown_client:
+        if plane.pools.sockets.direct and not self._preceded:
             try:
                 plane.pools.sockets.adopt(connection, ClientConnection(plane, address))
             except OSError:
                 connection.close()
             return
         trusted = plane.trusts(address)
-        arrival = PendingConnection(self, connection, address, log_address=self._proxy_protocol and trusted)
+        arrival = PendingConnection(plane, connection, address, self.sni_contexts, self._arriving.discard)
         self._arriving.add(arrival)
-        arrival.place = plane.take_slot(arrival, address, trusted)
-        arrival.start()
-
-    def rename(self, arrival: PendingConnection, address: str) -> bool:
-        """A trusted proxy has said who the client is, who takes the place; False where he has too many."""
-        plane = self.plane
-        if plane.too_many(address):
-            return False
-        place, arrival.place = arrival.place, None
-        if place is not None:
-            plane.release_slot(place)
-        arrival.address, arrival.client_group = address, plane.client_prefix(address)
-        arrival.place = plane.take_slot(arrival, address, plane.trusts(address))
-        return True
-
-    def unregister(self, arrival: PendingConnection) -> None:
-        """It is served, or gone."""
-        self._arriving.discard(arrival)
+        arrival.start(trusted=trusted, proxy_protocol=self._proxy_protocol and trusted)
 
 
 def accept_some(sock: socket.socket, most: int | None = None) -> Iterator[tuple[socket.socket, str]]:
-    """Connections in the accept queue of a non-blocking listening socket with their peers' addresses, at most so many.
-    Raises `OSError` where the system has no room for one.
+    """Connections in the accept queue of a non-blocking listening socket with their peers' addresses, at most `most`.
+    Raises `OSError` if the system cannot accept one.
     """
     taken = 0
     while most is None or taken < most:
         try:
             connection, peer = sock.accept()
-        except (BlockingIOError, ConnectionAbortedError):
+        except (BlockingIOError, ConnectionAbortedError):  # empty, or reset while it was queued
             return
         connection.setblocking(False)
         taken += 1

@@ -1,9 +1,10 @@
-"""Who is cut where the buffers of a worker hold more than they may: those who hold the most and move the least.
+"""Which connections are cut when the buffers of a worker exceed their limit: those that hold the most and move the
+least.
 
-A client that takes what it is sent holds little for long: while it is tight, its queue shrinks as it reads. One that
-does not keeps what it has. So what a connection holds, less what moved in the last second, says which is the greatest
-burden; small holders are cut where all others were not enough. Each is cut so that it can tell: by an answer of our own
-where none has begun, else by a reset.
+A client that reads what it is sent does not hold much for long: its queue shrinks as it reads. So the bytes that a
+connection holds, minus those that moved in the last second, are its burden, and the greatest burdens are cut first;
+small ones only if cutting all others was not enough. Each is cut so that the peer notices: by a local response if none
+has begun, else by a reset.
 """
 
 import ctypes
@@ -19,51 +20,45 @@ log = logging.getLogger("canaryproxy")
 
 MIN_SHED_BYTES = 4_096
 SMALL_BYTES = 256
-"""Bytes below which cutting one is not worth it; the second where cutting all others was not enough: thousands of small
-holders would else have everybody refused for as long as they like."""
+"""Holders of fewer bytes are not worth cutting. The second limit applies if cutting all others was not enough:
+otherwise thousands of small holders could have all requests refused for as long as they like."""
 
 CHECKS = 4
-"""Sweeps from one look at what moves to the next."""
+"""Sweeps from one measurement of progress to the next."""
 
 WEIGH_BATCH, ABORT_BATCH, NOTED_AT_ONCE = 250, 16, 64
-"""Holders that are weighed, or cut, in one turn of the loop, or whose progress is noted in one step: all others are
-served in between. To weigh ten thousand and cut five hundred at once took 20 ms."""
+"""Holders weighed or cut in one turn of the loop, or measured in one step: all others are served in between.
+Weighing ten thousand and cutting five hundred at once took 20 ms."""
 
 IDLE_BATCH = 64
-"""Idle clients that are closed at a time where memory is short and no buffer is to blame."""
+"""Idle clients closed at a time when memory is short and no buffer is to blame."""
 
-CUT = "connections were cut, the buffers hold more than server.limits.buffers allows or memory is short"
+CUT = "connections were cut: buffers exceed server.limits.buffers, or memory is short"
 
 
 class BufferHolder(Protocol):
-    """What holds bytes: a client's connection with its exchange, or a tunnel."""
+    """Holds bytes: a client connection with its exchange, or a tunnel."""
 
     def weight(self) -> int:
-        """Bytes that are held for it now."""
+        """Bytes held now."""
 
     def progress(self) -> tuple[object, int]:
-        """What it is at, and how many bytes of that have moved so far."""
+        """What is under way, and how many of its bytes have moved so far."""
 
     def shed(self) -> None:
         """End it, and hold nothing for it any more."""
 
 
-def no_holders() -> bool:
-    """There is no idle client to close."""
-    return False
-
-
 def trim() -> None:
-    """Give memory that is free back to the system, which the allocator does not do by itself."""
+    """Return free memory to the system, which the allocator does not do by itself."""
     release = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if release is not None:
         release(0)
 
 
 class LoadShedder:
-    """Keeps the buffers of a worker within their limit. `holders` are all there are now; what takes long is done in
-    `slices`; `note` says in the log that one was cut; `spare` closes an idle client; `memory` is the share of
-    all memory that is in use, None where there is no limit.
+    """Keeps the buffers of a worker within their limit. `holders` are all current ones; long work is done in `slices`;
+    `note` logs a cut; `spare` closes an idle client; `memory` is the share of all memory in use, None without a limit.
     """
 
     def __init__(
@@ -73,6 +68,7 @@ class LoadShedder:
         slices: Slices,
         note: Callable[[str], None],
         memory: Callable[[], float] | None = None,
+        spare: Callable[[], bool] = lambda: False,
     ) -> None:
         self._buffers = buffers
         self._holders = holders
@@ -83,19 +79,16 @@ class LoadShedder:
         self._relief: Iterator[None] | None = None
         self._cuts = 0
         self._sweeps = 0
-        self.spare: Callable[[], bool] = no_holders
+        self.spare = spare
         self.trim: Callable[[], None] = trim
-        buffers.crossed = self._crossed
+        # Deferred: the caller that wrote may be among those that are cut.
+        buffers.crossed = partial(slices.later, self.relieve)
 
     def __repr__(self) -> str:
         return f"<LoadShedder {self._buffers!r}>"
 
-    def _crossed(self) -> None:
-        """Not from within whatever wrote: it may be among those that are cut."""
-        self._slices.later(self.relieve)
-
     def relieve(self) -> None:
-        """Cut until enough is free, a few in a turn of the loop. Whatever goes wrong, the next crossing calls again."""
+        """Cut until enough is free, a few in each turn of the loop. If it fails, the next crossing starts it again."""
         if self._relief is None:
             self._relief = self._relieved()
         try:
@@ -109,7 +102,7 @@ class LoadShedder:
             self._slices.later(self.relieve)
 
     def _relieved(self) -> Iterator[None]:
-        """The turns that it takes."""
+        """One step per turn of the loop."""
         before = self._cuts
         try:
             yield from self._cut()
@@ -121,9 +114,7 @@ class LoadShedder:
             self._buffers.settle(self._cuts - before)
 
     def _cut(self) -> Iterator[None]:
-        """Those that hold too much, the greatest burden first; small ones where all others were not enough. One that
-        cannot be cut keeps no other from it.
-        """
+        """Cut the greatest burdens first, small holders if that was not enough. Skip a holder that cannot be cut."""
         buffers = self._buffers
         enough = buffers.held - buffers.excess()
         for least, goal in ((MIN_SHED_BYTES, enough), (SMALL_BYTES, buffers.limit)):
@@ -132,7 +123,7 @@ class LoadShedder:
             burdens: list[tuple[int, BufferHolder]] = []
             yield from self._weigh(burdens, least)
             for _, holder in burdens:
-                if self._weight(holder) < least:  # it went, or was served, meanwhile
+                if self._weight(holder) < least:  # closed or served since
                     continue
                 self._shed(holder)
                 if buffers.held <= enough:
@@ -152,31 +143,28 @@ class LoadShedder:
         self._note(CUT)
 
     def _weigh(self, burdens: list[tuple[int, BufferHolder]], least: int = MIN_SHED_BYTES) -> Iterator[None]:
-        """Put those into `burdens` that are worth cutting, the greatest burden first."""
+        """Collect into `burdens` the holders worth cutting, the greatest burden first."""
         for number, holder in enumerate(list(self._holders()), 1):
             weight = self._weight(holder)
             if weight >= least:
-                burdens.append((weight - self._moved(holder), holder))
+                what, moved = holder.progress()
+                before = self._before.get(holder)
+                since = moved - before[1] if before is not None and before[0] is what else moved
+                burdens.append((weight - since, holder))
             if number % WEIGH_BATCH == 0:
                 yield
         burdens.sort(key=lambda one: one[0], reverse=True)
 
     def _weight(self, holder: BufferHolder) -> int:
-        """What it holds; nothing where that cannot be said, so that one keeps no other from being cut."""
+        """Bytes that a holder holds; 0 if that fails, so that one does not prevent the others from being cut."""
         try:
             return holder.weight()
         except Exception:
-            log.exception("a connection could not be weighed: %r", holder)
+            log.exception("the buffers of a connection could not be counted: %r", holder)
             return 0
 
-    def _moved(self, holder: BufferHolder) -> int:
-        """Bytes since the last look."""
-        what, moved = holder.progress()
-        before = self._before.get(holder)
-        return moved - before[1] if before is not None and before[0] is what else moved
-
     def _check(self) -> None:
-        """Note how far everybody has come, in slices; nothing where it is not tight any more."""
+        """Measure the progress of all holders, in slices; of none if the buffers are no longer tight."""
         before: dict[BufferHolder, tuple[object, int]] = {}
 
         def note(some: list[BufferHolder]) -> None:
@@ -190,7 +178,7 @@ class LoadShedder:
         self._slices.add([*(partial(note, holders[at : at + NOTED_AT_ONCE]) for at in starts), end])
 
     def sweep(self) -> None:
-        """Called a few times a second: look at what moves, and at the memory."""
+        """Called a few times per second: measure progress and memory."""
         buffers = self._buffers
         self._sweeps += 1
         looks = self._sweeps % CHECKS == 0

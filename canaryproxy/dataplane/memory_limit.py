@@ -1,11 +1,11 @@
-"""How much memory this process may have together with its siblings, and how much of it is in use.
+"""The memory that this process may use together with its siblings, and the share in use.
 
-The limit is that of its cgroup, v2 or v1, or of one above it. Inside a container the group's own path may not be
-visible; its files lie at the root then.
+The limit is that of its cgroup (v2 or v1) or of an ancestor. Inside a container the cgroup's own path may not be
+visible; its files are at the root then.
 
-In use is what the kernel would not give back. The page cache of files counts as the group's memory, and grows up to the
-limit wherever a log is written; the kernel drops it before it lets the group run out. That holds for its active half as
-well: a log that is read twice, to be shipped and to be compressed, lies there.
+In use is what the kernel cannot reclaim. The page cache counts as the cgroup's memory and grows up to the limit if a
+log is written, but the kernel drops it before the cgroup runs out. That holds for its active half as well, which
+contains logs that are read again, to be shipped or compressed.
 """
 
 import os
@@ -18,8 +18,8 @@ PROC_CGROUP = Path("/proc/self/cgroup")
 
 
 class CgroupMemory(NamedTuple):
-    """A cgroup with a limit of memory, in bytes; the files that say what it is now, what is in use, and what of that
-    the kernel would give back (`reclaimable` are lines of `stat`).
+    """A cgroup with a memory limit, in bytes; the files with its limits, its usage, and what of that can be reclaimed
+    (the `reclaimable` lines of `stat`).
     """
 
     limit: int
@@ -29,9 +29,7 @@ class CgroupMemory(NamedTuple):
     reclaimable: tuple[str, ...]
 
     def share(self) -> float:
-        """What part of the limit is in use; 0 where that cannot be read, or there is no limit any more. The limit may
-        be changed at any time.
-        """
+        """The share of the limit in use; 0 if unknown or unlimited. The limit may change at any time."""
         limit = _tightest(self.limits)
         if not limit:
             return 0.0
@@ -46,18 +44,19 @@ class CgroupMemory(NamedTuple):
 
 
 def physical() -> int:
-    """Bytes of memory that this machine has."""
+    """Bytes of memory of this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def cgroup_memory(root: Path = CGROUP, own: Path = PROC_CGROUP, most: int | None = None) -> CgroupMemory | None:
-    """The tightest limit below what the machine has (`most`), None where there is none."""
+    """The tightest limit below the machine's memory (`most`), None without one."""
     found = [one for one in _cgroups(root, own) if one.limit < (physical() if most is None else most)]
     return min(found, default=None)
 
 
 def _cgroups(root: Path, own: Path) -> Iterator[CgroupMemory]:
     paths = _own_paths(own)
+    # v2 lists this process under the empty controller name, v1 under "memory".
     for directory in _upwards(root, paths.get("")):
         yield from _read_cgroup(directory, ("memory.max", "memory.high"), "memory.current", "")
     for directory in _upwards(root / "memory", paths.get("memory")):
@@ -65,9 +64,7 @@ def _cgroups(root: Path, own: Path) -> Iterator[CgroupMemory]:
 
 
 def _read_cgroup(directory: Path, names: tuple[str, ...], usage: str, prefix: str) -> Iterator[CgroupMemory]:
-    """The group of a directory, if it has a limit. Above `memory.high` the kernel has its processes wait, so that is
-    one as well.
-    """
+    """The cgroup of a directory, if limited. `memory.high` is a limit too: above it, processes are throttled."""
     limits = tuple(directory / name for name in names)
     limit = _tightest(limits)
     if limit:
@@ -76,12 +73,12 @@ def _read_cgroup(directory: Path, names: tuple[str, ...], usage: str, prefix: st
 
 
 def _tightest(limits: tuple[Path, ...]) -> int:
-    """The least of these limits, 0 where there is none."""
+    """The least of these limits, 0 without one."""
     return min(filter(None, map(_number, limits)), default=0)
 
 
 def _own_paths(own: Path) -> dict[str, str]:
-    """The path of this process's group by controller; that of v2 has none."""
+    """The path of this process's cgroup by controller; v2 has the empty name."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -91,7 +88,7 @@ def _own_paths(own: Path) -> dict[str, str]:
 
 
 def _upwards(root: Path, path: str | None) -> Iterator[Path]:
-    """The group's directory, and those above it up to the root."""
+    """The cgroup's directory, and its ancestors up to the root."""
     at = root / (path or "").strip("/")
     while at != root and root in at.parents:
         yield at

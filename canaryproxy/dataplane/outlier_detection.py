@@ -1,15 +1,17 @@
 """Outlier detection: when an endpoint that keeps failing is ejected, and for how long. Pure; times in monotonic
 seconds.
 
-Connect errors, timeouts and resets in a row count, never what it answers: a 500 is the version's own word and
-wants to be judged, not hidden. Each ejection is twice as long as the one before; an endpoint that comes back
-is on probation, one more failure is enough; one success clears it. The last endpoint of a version is never
-ejected: trying it beats not trying.
+Connect errors, timeouts and resets in a row count, never responses: a 500 is the version's own behaviour, to be judged
+and not hidden. Each ejection is twice as long as the one before. An endpoint that comes back is on probation: one more
+failure ejects it, one success clears its record. The last endpoint of a version is never ejected: trying it is better
+than not trying.
 """
 
 FAILURES_TO_EJECT = 3
+"""Failures in a row: one or two may be a restart or a lost keep-alive race."""
 MIN_EJECTION_SECONDS = 5.0
 MAX_EJECTION_SECONDS = 60.0
+"""The first ejection is short, since most outages are restarts; the last is short enough to notice a repair."""
 
 
 class OutlierDetector:
@@ -27,12 +29,12 @@ class OutlierDetector:
         return f"<OutlierDetector {self.failures} failures{f', until {self._until:.1f}' if self.active else ''}>"
 
     def succeeded(self) -> None:
-        """It answered."""
+        """The endpoint has answered."""
         self.failures = 0
         self._times = 0
 
     def failed(self, now: float, *, last: bool) -> bool:
-        """It failed; `last`: no other endpoint of the version is left. True when it is ejected for that."""
+        """The endpoint has failed; `last`: the version has no other endpoint. Returns whether that ejects it."""
         self.failures += 1
         if self.failures < FAILURES_TO_EJECT or self.active or last:
             return False
@@ -42,7 +44,7 @@ class OutlierDetector:
         return True
 
     def sweep(self, now: float) -> None:
-        """Let it come back once its time is over."""
+        """End the ejection when its time is over."""
         if self.active and self._until <= now:
             self.active = False
-            self.failures = FAILURES_TO_EJECT - 1
+            self.failures = FAILURES_TO_EJECT - 1  # on probation: one more failure ejects it

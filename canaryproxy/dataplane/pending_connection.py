@@ -1,69 +1,86 @@
-"""A connection on its way to its first request: what comes before HTTP is read in its order, a balancer's header first,
-then the client's hello of TLS, all within the time of a head.
+"""A connection before its first request: the PROXY header is read first, then the TLS ClientHello, all within the
+header timeout.
 
-Until its hello is complete it is a socket that is watched, and costs no more than an idle connection. The kernel wakes
-us when as many bytes are there as we wait for (SO_RCVLOWAT), so a client that sends them one by one costs nothing
-either.
+Until its hello is complete it is a watched socket that costs no more than an idle connection. The kernel wakes us when
+enough bytes have arrived (SO_RCVLOWAT), so a client that sends them one by one costs nothing either. A handshake costs
+tens of kilobytes and a signature, which are spent only on clients whose whole hello is there.
 """
 
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from canaryproxy.dataplane.admission import Admission, counted_prefix
 from canaryproxy.dataplane.client_h1 import ClientConnection
-from canaryproxy.dataplane.client_hello import MAX_HELLO_BYTES, bytes_needed
 from canaryproxy.dataplane.eviction import ConnectionSlot
+from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.http.proxy_protocol import ProxyHeaderError, header_bytes_needed, parse
 
-if TYPE_CHECKING:
-    from canaryproxy.dataplane.listener import Listener
-
+HANDSHAKE = 22
+CLIENT_HELLO = 1
+RECORD_HEADER = 5
+MESSAGE_HEADER = 4
+MAX_RECORD_BYTES = 2**14 + 256
+MAX_HELLO_BYTES = 2**15
+"""Bytes of a hello with its records; browsers send about two thousand."""
 
 ESTABLISHED = 1
-"""The state of a TCP connection whose other end may send more (tcp_states.h)."""
+"""State of a TCP connection whose peer may send more (tcp_states.h)."""
 
 PAUSE_SECONDS = 0.5
-"""Seconds until another look at one of whom fewer bytes are there than we were woken for."""
+"""Seconds until the next check after the kernel woke us with fewer bytes than SO_RCVLOWAT."""
 
 MIN_WAIT_SECONDS = 0.1
 """Seconds that a handshake has at least."""
 
-LINE = 60.0
+QUEUE_SECONDS = 60.0
 """Seconds to wait for a handshake's turn."""
 
 
 class PendingConnection:
-    """`address` is the peer's, later the client's that a trusted proxy names. `place` is the one it has taken.
-    `deadline`: when it has had its time.
+    """`address` is the peer's, later the client's as named by a trusted proxy. `slot` is the slot that the connection
+    holds; `deadline`: when it is closed.
     """
 
     __slots__ = (
+        "_closed",
         "_expected",
         "_handshake",
+        "_header",
         "_left",
-        "_listener",
-        "_log_address",
+        "_loop",
+        "_plane",
         "_reading",
         "_since",
+        "_sni_contexts",
         "_sock",
         "_task",
         "address",
         "client_group",
         "deadline",
-        "place",
+        "slot",
     )
 
-    def __init__(self, listener: "Listener", sock: socket.socket, address: str, *, log_address: bool) -> None:
-        plane = listener.plane
+    def __init__(
+        self,
+        plane: Admission,
+        sock: socket.socket,
+        address: str,
+        sni_contexts: SniContexts | None,
+        closed: Callable[["PendingConnection"], None],
+    ) -> None:
         self.address = address
-        self.client_group = plane.client_prefix(address)
+        self.client_group = counted_prefix(address)
         self.deadline = plane.clock.deadline_in(plane.settings.timeouts.header)
-        self.place: ConnectionSlot | None = None
-        self._listener = listener
+        self.slot: ConnectionSlot | None = None
+        self._plane = plane
+        self._loop = plane.clock.loop
+        self._sni_contexts = sni_contexts
+        self._closed = closed
         self._sock = sock
         self._since = plane.clock.now()
-        self._log_address = b"" if log_address else None
+        self._header: bytes | None = None
         self._expected = 1
         self._left = 0.0
         self._handshake: ConnectionSlot | None = None
@@ -74,38 +91,37 @@ class PendingConnection:
         return f"<PendingConnection from {self.address}>"
 
     def idle_since(self) -> float:
-        """It gives way like any client that owes us its first request."""
+        """Since when the connection is idle: it may be evicted like any client that owes its first request."""
         return self._since
 
     def owing(self) -> bool:
-        """It owes us all."""
+        """Whether it owes a request: always."""
         return True
 
-    def evict(self) -> None:
-        """Close it now."""
-        self.close()
-
-    def start(self) -> None:
-        """Wait for what comes first."""
-        if self._log_address is None and self._listener.terminator is None:
+    def start(self, *, trusted: bool, proxy_protocol: bool) -> None:
+        """Take a slot and wait for the first bytes: a PROXY header if the peer sends one, else a TLS hello."""
+        self.slot = self._plane.take_slot(self, self.address, trusted)
+        if proxy_protocol:
+            self._header = b""
+        if self._header is None and self._sni_contexts is None:
             self._serve()
         else:
             self._watch()
 
     def _watch(self) -> None:
         self._reading = True
-        self._listener.loop.add_reader(self._sock, self._readable)
+        self._loop.add_reader(self._sock, self._readable)
 
     def _unwatch(self) -> None:
         if self._reading:
             self._reading = False
-            self._listener.loop.remove_reader(self._sock)
+            self._loop.remove_reader(self._sock)
 
     def _readable(self) -> None:
-        """More has come, or the end. One that says nothing sensible is closed without a word."""
+        """More bytes, or the end. A malformed connection is closed without a response."""
         try:
-            if self._log_address is not None:
-                self._read_header(self._log_address)
+            if self._header is not None:
+                self._read_header(self._header)
             else:
                 self._look()
         except (BlockingIOError, InterruptedError):
@@ -114,47 +130,56 @@ class PendingConnection:
             self.close()
 
     def _read_header(self, data: bytes) -> None:
-        """No byte more than the header has is taken."""
+        """Read the PROXY header, and no byte beyond it."""
         more = self._sock.recv(header_bytes_needed(data))
         if not more:
             raise ProxyHeaderError("the connection ended within the header")
-        self._log_address = data + more
-        proxy_protocol = parse(self._log_address)
+        self._header = data + more
+        proxy_protocol = parse(self._header)
         if proxy_protocol is None:
             return
-        self._log_address = None
-        if proxy_protocol.address is not None and not self._listener.rename(self, proxy_protocol.address):
+        self._header = None
+        if proxy_protocol.address is not None and not self._rename(proxy_protocol.address):
             self.close()
-        elif self._listener.terminator is None:
+        elif self._sni_contexts is None:
             self._unwatch()
             self._serve()
 
+    def _rename(self, address: str) -> bool:
+        """Count this connection for the client that a trusted proxy has named; False where that has too many."""
+        plane = self._plane
+        if plane.too_many(address):
+            return False
+        if self.slot is not None:
+            plane.release_slot(self.slot)
+        self.address, self.client_group = address, counted_prefix(address)
+        self.slot = plane.take_slot(self, address, plane.trusts(address))
+        return True
+
     def _look(self) -> None:
-        """Whether the hello is there. Where the system is short of memory we are woken early, and look again later."""
+        """Check whether the hello is complete, again later if the kernel, short of memory, woke us early."""
+        # Peek only: the TLS library has to read the hello itself.
         data = self._sock.recv(MAX_HELLO_BYTES, socket.MSG_PEEK)
         missing = bytes_needed(data)
         if missing <= len(data):
             self._unwatch()
             self._expect(1)
-            self._stand_in_line()
+            # While it waits for its turn its deadline does not run: the delay is ours, not the client's.
+            clock = self._plane.clock
+            self._left, self.deadline = self.deadline - clock.now(), clock.deadline_in(QUEUE_SECONDS)
+            self._plane.handshakes.request(self)
         elif self._woken_early(len(data)):
             self._unwatch()
-            self._listener.loop.call_later(PAUSE_SECONDS, self._again)
+            self._loop.call_later(PAUSE_SECONDS, self._again)
         else:
             self._expect(missing)
 
-    def _stand_in_line(self) -> None:
-        """Its clock does not run meanwhile: it owes us nothing."""
-        plane = self._listener.plane
-        self._left, self.deadline = self.deadline - plane.clock.now(), plane.clock.deadline_in(LINE)
-        plane.handshakes.request(self)
-
     def _again(self) -> None:
-        if self.place is not None:
+        if self.slot is not None:
             self._watch()
 
     def _woken_early(self, size: int) -> bool:
-        """Whether fewer bytes are there than we wait for. Raises `ProxyHeaderError` where no more will come."""
+        """Whether fewer bytes are there than expected. Raises `ProxyHeaderError` if no more will come."""
         if size >= self._expected:
             return False
         if not self._connected():
@@ -166,7 +191,7 @@ class PendingConnection:
         return self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
     def _expect(self, size: int) -> None:
-        """Be woken when so many bytes are there."""
+        """Be woken when `size` bytes have arrived."""
         if size != self._expected:
             self._expected = size
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
@@ -174,50 +199,82 @@ class PendingConnection:
     # TLS and HTTP.
 
     def begin(self) -> bool:
-        """Its turn for a handshake has come. Whether it is still there: who has waited for long may have given up."""
-        if self.place is None:
+        """Begin the handshake. Returns False if the client has given up while it waited for its turn."""
+        if self.slot is None:
             return False
         if not self._connected():
             self.close()
             return False
-        self._since = self._listener.plane.clock.now()
+        self._since = self._plane.clock.now()
         self.deadline = self._since + max(self._left, MIN_WAIT_SECONDS)
-        self._handshake = self._listener.plane.handshakes.enter(self)
+        self._handshake = self._plane.handshakes.enter(self)
         self._serve()
         return True
 
     def _serve(self) -> None:
-        self._task = self._listener.loop.create_task(self._hand_over())
+        self._task = self._loop.create_task(self._hand_over())
         self._task.add_done_callback(self._handed_over)
 
     async def _hand_over(self) -> None:
-        plane, sni_contexts = self._listener.plane, self._listener.terminator
+        plane, sni_contexts = self._plane, self._sni_contexts
         scheme = b"http" if sni_contexts is None else b"https"
         context = None if sni_contexts is None else sni_contexts.context
         patience = max(self.deadline - plane.clock.now(), MIN_WAIT_SECONDS)
         with contextlib.suppress(OSError):
             await plane.pools.sockets.serve(
-                self._sock, lambda: ClientConnection(plane, self.address, scheme, self.place), context, patience
+                self._sock, lambda: ClientConnection(plane, self.address, scheme, self.slot), context, patience
             )
 
     def _handed_over(self, _: asyncio.Task[None]) -> None:
-        """It is served, or came to nothing."""
+        """The connection is served by its protocol, or the handshake failed."""
         self._task = None
         self.close()
 
     def close(self) -> None:
-        """Give it up. The connection that serves it now has its slot and its socket."""
-        plane, place = self._listener.plane, self.place
+        """Close, unless a `ClientConnection` has taken over the slot and the socket."""
+        plane, slot = self._plane, self.slot
         self._unwatch()
-        self._listener.unregister(self)
+        self._closed(self)
         plane.handshakes.withdraw(self)
         if self._handshake is not None:
             plane.handshakes.leave(self._handshake)
             self._handshake = None
         if self._task is not None:
             self._task.cancel()
-        if place is not None and place.owner is self:
-            self.place = None
-            plane.release_slot(place)
+        if slot is not None and slot.owner is self:
+            self.slot = None
+            plane.release_slot(slot)
             if self._task is None:
                 self._sock.close()
+
+    evict = close
+
+
+def bytes_needed(data: bytes) -> int:
+    """Bytes needed, from the first one on, to decide about a ClientHello (RFC 8446 5.1, 4); 0 if it is complete, or is
+    not a hello: then the TLS library reports what is wrong with it.
+    """
+    size, taken, position = 0, 0, 0
+    head = b""
+    while True:
+        record = data[position : position + RECORD_HEADER]
+        if record and record[0] != HANDSHAKE:
+            return 0
+        if len(record) < RECORD_HEADER:
+            return position + RECORD_HEADER
+        length = int.from_bytes(record[3:])
+        if not 0 < length <= MAX_RECORD_BYTES:
+            return 0
+        position += RECORD_HEADER
+        if len(head) < MESSAGE_HEADER:
+            head += data[position : position + min(length, MESSAGE_HEADER - len(head))]
+            if head and head[0] != CLIENT_HELLO:
+                return 0
+        taken += length
+        position += length
+        if position > len(data):
+            return position
+        if len(head) == MESSAGE_HEADER:
+            size = MESSAGE_HEADER + int.from_bytes(head[1:])
+            if taken >= size or position + size - taken > MAX_HELLO_BYTES:
+                return 0

@@ -1,7 +1,7 @@
 """The data plane as the rest of the program sees it: `publish` a table, collect `deltas`, `listen`, `drain`.
 
-Holds the connections, and the one sweep that serves every timeout. Publishing is one assignment; exchanges under way
-keep the decision they began with.
+Holds the connections and the sweep that serves every timeout. Publishing is one assignment; exchanges under way keep
+the decision that they began with.
 """
 
 import asyncio
@@ -15,17 +15,18 @@ from dataclasses import replace
 from functools import partial
 
 from canaryproxy.dataplane.admission import Admission
-from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
-from canaryproxy.dataplane.context import SWEEP_SECONDS
+from canaryproxy.dataplane.context import SWEEP_SECONDS, Clock, Telemetry
+from canaryproxy.dataplane.evictable_connection import EvictableConnection
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.listener import Listener
 from canaryproxy.dataplane.load_shedding import BufferHolder, LoadShedder
-from canaryproxy.dataplane.reset_detection import disconnected
 from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tls import SniContexts
+from canaryproxy.dataplane.transports import disconnected
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.decision import Decision
+from canaryproxy.model.failure import Failure
 from canaryproxy.model.report import Delta
 from canaryproxy.model.settings import PlaneSettings
 from canaryproxy.model.table import RoutingTable
@@ -35,13 +36,12 @@ from canaryproxy.telemetry.record.access_log import AccessLogEntry
 GRACE_SECONDS = 5.0
 QUIET_SECONDS = 0.25
 FINAL_SECONDS = 1.0
-"""When draining, new connections are served until nothing came for QUIET seconds, GRACE at most. LAST seconds before
-its end, or in its last quarter, stable is asked for what the canary has not answered.
-"""
+"""When draining, new connections are accepted until none has come for QUIET_SECONDS, for GRACE_SECONDS at most.
+FINAL_SECONDS before the end, or in the last quarter, stable is asked for what the canary has not answered."""
 
 
 class DataPlane(Admission):
-    """One worker's data plane. `room`: clients that it can serve itself; `memory`: the share of it that is in use."""
+    """The data plane of one worker. `room`: clients that it can serve alone; `memory`: the share of memory in use."""
 
     def __init__(
         self,
@@ -58,29 +58,29 @@ class DataPlane(Admission):
         secret: bytes = b"",
         memory: Callable[[], float] | None = None,
     ) -> None:
-        super().__init__(settings, loop, identity, now, wall_clock, rng, access_log, connection_count, room, secret)
+        clock = Clock(loop, now, wall_clock)
+        super().__init__(settings, clock, Telemetry(clock, access_log, secret), identity, rng, connection_count, room)
         self._generation = 0
         self._aborted: dict[str, float] = {}
         self._listeners: list[Listener] = []
         self.slices = Slices(loop.call_soon, self.pools.sockets.attend)
-        self._shedding = LoadShedder(self.buffers, self._holders, self.slices, self.pools.sockets.shortage.note, memory)
-        self._shedding.spare = lambda: self.evict("memory")
+        note, evict = self.pools.sockets.shortage.note, partial(self.evict, "memory")
+        self._shedding = LoadShedder(self.buffers, self._holders, self.slices, note, memory, evict)
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def __repr__(self) -> str:
         return f"<DataPlane generation {self._generation}: {len(self._connections)} connections>"
 
-    # The border to the control plane.
+    # Interface to the control plane.
 
     def publish(self, table: RoutingTable) -> None:
-        """Make `table` the one that the next request head is decided by."""
-        had = {
-            name for name, entry in self.routing.index.by_name.items() if not entry.stable_only
-        } | self._aborted.keys()
-        self.routing.index = RouteIndex(table, self.routing.index)
+        """Make `table` decide all further requests."""
+        before = self.routing.index
+        had = {name for name, entry in before.by_name.items() if not entry.stable_only} | self._aborted.keys()
+        self.routing.index = RouteIndex(table, before)
         self._generation = table.generation
         self.pools.by_decision = {}
-        self.pools.in_flight = +self.pools.in_flight
+        self.pools.in_flight = +self.pools.in_flight  # drops counters that are 0
         tick = self.clock.now()
         self._aborted = {
             route.name: self._aborted.get(route.name, tick)
@@ -97,7 +97,7 @@ class DataPlane(Admission):
         self.shields.publish(table)
 
     def deltas(self) -> Delta:
-        """Everything counted since the last call, and what is overdue now."""
+        """Everything counted since the last call, and the exchanges that are overdue now."""
         cells = [(exchange.cell, exchange.waits) for exchange in self._exchanges()]
         decisions = [tunnel.decision for tunnel in self.tunnels]
         tunnels: Counter[tuple[str, str]] = Counter((one.route.name, one.version.name) for one in decisions)
@@ -109,35 +109,35 @@ class DataPlane(Admission):
         return replace(delta, held=max(buffers.held, 0), room=buffers.limit, shed=shed)
 
     def listen(self, sock: socket.socket, tls: ListenerTls | None = None, *, proxy_protocol: bool = False) -> None:
-        """Serve an already bound, listening, non-blocking socket, which is closed when we drain.
+        """Serve a bound, listening, non-blocking socket, which is closed by `drain`.
 
         `proxy_protocol`: trusted proxies begin their connections with a PROXY protocol header.
         """
         sni_contexts = None if tls is None else SniContexts(tls)
-        listener = Listener(self, self.clock.loop, sock, sni_contexts, proxy_protocol=proxy_protocol)
+        listener = Listener(self, self.slices, sock, sni_contexts, proxy_protocol=proxy_protocol)
         self._listeners.append(listener)
         listener.start()
 
     def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in the order they were added; open connections keep theirs.
+        """Replace the certificates of the listeners, in the order they were added; open connections keep theirs.
 
-        While draining there are no listeners left, and nothing to do.
+        While draining there are no listeners left, and nothing is done.
         """
         for listener, tls in zip(self._listeners, certificates, strict=False):
-            if listener.terminator is not None and tls is not None:
-                listener.terminator.replace(tls)
+            if listener.sni_contexts is not None and tls is not None:
+                listener.sni_contexts.replace(tls)
 
     # Time.
 
     def _sweep(self) -> None:
-        """Serve every timeout, notice clients that vanished while we were not reading, expire idle pools."""
+        """Serve every timeout, detect clients that reset while they were not read, close expired idle connections."""
         self._timer = self.clock.loop.call_later(SWEEP_SECONDS, self._sweep)
         tick = self.clock.tick = self.clock.now()
         unread = []
         overdue = []
         for connection in self._connections:
             exchange = connection.exchange
-            if (exchange is not None and exchange.deadline <= tick) or connection.deadline <= tick:
+            if (exchange is not None and exchange.deadlines.at <= tick) or connection.deadline <= tick:
                 overdue.append(connection)
             elif (connection.blocked or connection.half_closed) and not connection.transport.is_closing():
                 unread.append(connection.transport)
@@ -159,22 +159,22 @@ class DataPlane(Admission):
         self.pools.sockets.shortage.sweep()
         self._shedding.sweep()
 
-    def _expire(self, connection: ClientConnection, tick: float) -> None:
-        """Its time was over at this tick; meanwhile it may have got more of it, or have ended."""
+    def _expire(self, connection: EvictableConnection, tick: float) -> None:
+        """The deadline had passed at `tick`; it may have been extended, or the connection closed, since then."""
         if connection not in self._connections:
             return
         exchange = connection.exchange
-        if exchange is not None and exchange.deadline <= tick:
+        if exchange is not None and exchange.deadlines.at <= tick:
             exchange.expired()
         elif connection.deadline <= tick:
             connection.expired()
 
     def _holders(self) -> list[BufferHolder]:
-        """All for whom bytes may be held."""
+        """All connections for which bytes may be buffered."""
         return [*self._connections, *self.tunnels]
 
     def _cut_aborted(self, since: float) -> None:
-        """End what is still open to canaries that were aborted, or removed, at `since` or before."""
+        """Abort what is still open to canaries that were aborted, or removed, at `since` or before."""
 
         def over(target: Decision) -> bool:
             at = self._aborted.get(target.route.name, math.inf)
@@ -187,25 +187,23 @@ class DataPlane(Admission):
                 exchange.aborted()
 
     def _exchanges(self) -> list[Exchange]:
-        """What is under way; tunnels are not."""
+        """Exchanges under way, without tunnels."""
         return [one.exchange for one in self._connections if one.exchange is not None]
 
     # The end.
 
     async def drain(self) -> int:
-        """Stop gracefully: serve newcomers for a short grace, finish what is open, cut what is overdue.
+        """Stop gracefully: accept connections for a short grace, finish what is open, abort what is overdue.
 
-        A connection is closed with its next response; only one that stays idle is closed without. What the canary
-        has not answered shortly before the end is asked of stable, where that may be done; what has no answer at the
-        end gets ours.
-        Returns the number of exchanges that had to be cut.
+        A connection is closed with its next response; an idle one is closed without. Requests that the canary has not
+        answered shortly before the end are moved to stable if that is possible; requests without a response at the end
+        get a local one. Returns the number of exchanges that had to be aborted.
         """
         self.lifetime.draining = True
         self._arrived = self.clock.now()
         deadline = self._arrived + self.settings.timeouts.drain
-        await self._until(
-            lambda: self.clock.now() - self._arrived >= QUIET_SECONDS, min(deadline, self._arrived + GRACE_SECONDS)
-        )
+        latest = min(deadline, self._arrived + GRACE_SECONDS)
+        await self._until(lambda: self.clock.now() - self._arrived >= QUIET_SECONDS, latest)
         listeners, self._listeners = self._listeners, []
         patience = max(deadline - self.clock.now(), 0.0)
         await asyncio.gather(*(listener.stop(patience) for listener in listeners))
@@ -221,7 +219,7 @@ class DataPlane(Admission):
         left = self._exchanges()
         cut = len(left) + len(self.tunnels)
         for exchange in left:
-            exchange.ended()
+            exchange.fail(Failure.SHUTTING_DOWN)
         if left:
             await self._until(self._is_empty, self.clock.now() + QUIET_SECONDS)
         self.abort()

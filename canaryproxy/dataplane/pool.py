@@ -1,8 +1,8 @@
-"""Connections to one endpoint: idle ones are lent again, newest first, new ones are opened on demand.
+"""Connections to one endpoint: idle ones are reused, newest first; new ones are opened on demand.
 
-Keyed by endpoint, so a pool survives table swaps. The idle time is kept below what servers allow, and a
-connection on which anything happened while idle is not lent: the keep-alive race is made rare before it
-is retried (see `failover`).
+Pools are keyed by endpoint, so they survive table swaps. The idle time is kept below what servers allow, and a
+connection on which anything happened while idle is not reused: the keep-alive race is made rare before it is retried
+(see `failover`).
 """
 
 import asyncio
@@ -19,22 +19,9 @@ from canaryproxy.model.table import Endpoint
 
 
 class Pool:
-    """`authority` is the endpoint's `host:port` for requests that bring no Host; `in_flight` the exchanges that
-    it is working on for us; `ejection` its record of failures. `never_evicts`: it opens nothing where descriptors are
-    few.
+    """`authority` is the endpoint's `host:port` for requests without Host; `in_flight` counts the exchanges that use
+    the endpoint; `ejection` records its failures. `never_evicts`: open nothing when descriptors are scarce.
     """
-
-    __slots__ = (
-        "_idle",
-        "_never_evicts",
-        "_opening",
-        "_retired",
-        "_sockets",
-        "authority",
-        "ejection",
-        "endpoint",
-        "in_flight",
-    )
 
     def __init__(self, endpoint: Endpoint, sockets: Sockets, *, never_evicts: bool = False) -> None:
         self.endpoint = endpoint
@@ -56,7 +43,8 @@ class Pool:
         return self.ejection.active
 
     def take_idle(self) -> UpstreamStream | None:
-        """An idle connection that is still good, or None."""
+        """An idle connection that is still usable, or None."""
+        # Newest first: it is the least likely to be closed by the server, and the rest can expire.
         idle = self._idle
         while idle:
             upstream = idle.pop()
@@ -74,7 +62,7 @@ class Pool:
         self._idle.append(upstream)
 
     def open(self, exchange: ResponseHandler) -> asyncio.Task[None]:
-        """Open a connection for `exchange`, which hears of success or failure unless it cancels the task."""
+        """Open a connection for `exchange`, which receives success or failure unless it cancels the task."""
         task = self._sockets.loop.create_task(self._open(exchange))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
@@ -84,7 +72,7 @@ class Pool:
         upstream = UpstreamConnection(self._sockets.buffers)
         endpoint = self.endpoint
         context, name, exhaustion = None, None, self._sockets.shortage
-        if self._never_evicts and exhaustion.near():
+        if self._never_evicts and exhaustion.nearly_out():
             exchange.connect_failed(Failure.OVERLOADED)
             return
         try:
@@ -95,19 +83,19 @@ class Pool:
             upstream.abort()
             raise
         except ssl.SSLError as error:
-            ours = isinstance(error, ssl.SSLCertVerificationError) and exhaustion.unproven()
+            ours = isinstance(error, ssl.SSLCertVerificationError) and exhaustion.lacks_ca_file()
             exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_UNSAFE, reason_of(error))
         except MemoryError:
             exhaustion.note(NO_MEMORY)
             exchange.connect_failed(Failure.OVERLOADED)
         except OSError as error:
-            ours = exhaustion.ours(error, endpoint.host, endpoint.port)
+            ours = exhaustion.caused_here(error, endpoint.host, endpoint.port)
             exchange.connect_failed(Failure.OVERLOADED if ours else Failure.CONNECT_REFUSED, reason_of(error))
         else:
             exchange.connected(upstream)
 
     def sweep(self, now: float) -> None:
-        """Close idle connections whose time is over, end an ejection whose time is over."""
+        """Close expired idle connections, and end an expired ejection."""
         if self.ejection.active:
             self.ejection.sweep(now)
         if any(one.expires <= now or not one.alive for one in self._idle):
@@ -117,21 +105,21 @@ class Pool:
             self._idle = fresh
 
     def close_idle(self, most: int) -> int:
-        """Close up to `most` idle connections, the oldest first, for the sake of others; how many there were."""
+        """Close up to `most` idle connections, the oldest first; returns how many there were."""
         closed, self._idle = self._idle[:most], self._idle[most:]
         for upstream in closed:
             upstream.abort()
         return len(closed)
 
     def retire(self) -> None:
-        """The endpoint left the table: close what is idle, now and later; what is under way goes on."""
+        """The endpoint left the table: close idle connections, now and later; exchanges under way go on."""
         self._retired = True
         for upstream in self._idle:
             upstream.abort()
         self._idle.clear()
 
     def close(self) -> None:
-        """Close what is idle and stop opening."""
+        """Close idle connections and stop opening new ones."""
         self.retire()
         for task in self._opening:
             task.cancel()

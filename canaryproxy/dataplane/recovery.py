@@ -1,8 +1,8 @@
-"""What is done about a failure: the steps of `failover`, carried out on an exchange.
+"""Carries out the steps of `failover` on an exchange.
 
-Stable answers in place of the canary, before the client got a byte, where an attempt failed (the shield) or where we
-take the request back ourselves (`withdraw`). The canary is charged with its failures all the same, never with what we
-decide.
+Stable answers instead of the canary, before any byte was delivered to the client, if an attempt failed (the shield) or
+if we take the request back (`withdraw`). The canary is charged with its own failures in any case, never with our
+decisions.
 """
 
 from typing import Protocol
@@ -16,46 +16,29 @@ from canaryproxy.model.head import ResponseHead
 from canaryproxy.telemetry.record.recorder import CounterCell
 
 
-class Recoverable(Protocol):
-    """What is asked of an exchange of which an attempt has failed; see `Exchange`."""
+class _Recoverable(Protocol):
+    """The part of `Exchange` that recovery needs; documented there."""
 
     attempt: Attempt
     cell: CounterCell
+    context: WorkerContext
     decision: Decision
     plan: FailoverPlan | None
-    context: WorkerContext
 
-    def may_repeat(self) -> Repeatable:
-        """Whether the request may be sent, or sent once more."""
-
-    def begin_attempt(self) -> None:
-        """Be through with the attempt before, and give another one its time."""
-
-    def open(self) -> None:
-        """Open a connection to the attempt's endpoint."""
-
-    def set_target(self, target: Decision) -> None:
-        """Go on at another endpoint."""
-
-    def release(self, head: ResponseHead) -> None:
-        """The response is here to its end: the stream is free for others."""
-
-    def forget_response(self) -> None:
-        """Nothing of the response has left, and nothing will."""
-
-    def stop_deadline(self) -> None:
-        """The shield's time does not run any more."""
-
-    def note(self, failure: Failure, why: str) -> None:
-        """Say in the log what the endpoint did."""
-
-    def fail(self, failure: Failure) -> None:
-        """Nothing can be done about it: the client gets the failure."""
+    def may_repeat(self) -> Repeatable: ...
+    def begin_attempt(self) -> None: ...
+    def open(self) -> None: ...
+    def set_target(self, target: Decision) -> None: ...
+    def release(self, head: ResponseHead) -> None: ...
+    def forget_response(self) -> None: ...
+    def stop_deadline(self) -> None: ...
+    def note(self, failure: Failure, why: str) -> None: ...
+    def fail(self, failure: Failure) -> None: ...
 
 
-def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
-    """The attempt came to nothing: take the first step that the table of now allows. What we lack ourselves is no
-    fault of the endpoint. `why` is for the log.
+def go_on(exchange: _Recoverable, failure: Failure, why: str) -> None:
+    """The attempt failed: take the first step that the current table allows. A shortage of our own is not charged to
+    the endpoint. `why` is for the log.
     """
     sent, budget, may = exchange.attempt.sent(), affords_shield(exchange), exchange.may_repeat()
     step = next_step(failure, sent, budget, may)
@@ -64,6 +47,7 @@ def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
             retry(exchange)
             return
         step = next_step(failure, sent, budget, may, step)
+    # OVERLOADED is a shortage of this machine: the endpoint is not to blame.
     if failure is not Failure.OVERLOADED:
         blame(exchange, failure, why)
     final = failure
@@ -80,14 +64,14 @@ def go_on(exchange: Recoverable, failure: Failure, why: str) -> None:
     exchange.fail(final)
 
 
-def plan_of(exchange: Recoverable) -> FailoverPlan:
-    """The plan, made where it is the first time that something fails."""
+def plan_of(exchange: _Recoverable) -> FailoverPlan:
+    """The plan, created at the first failure."""
     plan = exchange.plan = exchange.plan or FailoverPlan(exchange.decision)
     return plan
 
 
-def retry(exchange: Recoverable) -> None:
-    """The keep-alive race: the same endpoint, on a new connection."""
+def retry(exchange: _Recoverable) -> None:
+    """The keep-alive race: try the same endpoint on a new connection."""
     exchange.cell.repeat(Outcome.RESET)
     pool = exchange.attempt.pool
     exchange.begin_attempt()
@@ -97,8 +81,8 @@ def retry(exchange: Recoverable) -> None:
     exchange.open()
 
 
-def fall_back(exchange: Recoverable, failure: Failure) -> bool:
-    """Go on at another endpoint, or at the other version; False where there is none left."""
+def fall_back(exchange: _Recoverable, failure: Failure) -> bool:
+    """Go on at another endpoint, or at the other version; returns False if there is none left."""
     routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
     took_over = plan.takeover
     target = plan.fall_back(exchange.attempt.target, failure, routing.index, loads, routing.splits.rng)
@@ -111,8 +95,8 @@ def fall_back(exchange: Recoverable, failure: Failure) -> bool:
     return True
 
 
-def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
-    """Hold a failure against the endpoint, and say so."""
+def blame(exchange: _Recoverable, failure: Failure, why: str) -> None:
+    """Charge a failure to the endpoint, and log it."""
     exchange.note(failure, why)
     pool, target, context = exchange.attempt.pool, exchange.attempt.target, exchange.context
     if pool is None or failure not in EJECTING_FAILURES:
@@ -123,13 +107,13 @@ def blame(exchange: Recoverable, failure: Failure, why: str) -> None:
         exchange.cell.eject()
 
 
-def affords_shield(exchange: Recoverable) -> bool:
-    """Whether there is a shield, and its budget has an answer by stable left."""
+def affords_shield(exchange: _Recoverable) -> bool:
+    """Whether there is a shield with a budget left."""
     return exchange.decision.shield is not None and exchange.context.shields.can_withdraw(exchange.decision)
 
 
-def behind_shield(exchange: Recoverable) -> Decision | None:
-    """The endpoint of stable that answers instead, paid for; None where the failure has to stand."""
+def behind_shield(exchange: _Recoverable) -> Decision | None:
+    """The endpoint of stable that answers instead, paid from the budget; None if the failure is final."""
     if not shields(affords_shield(exchange), exchange.may_repeat()):
         return None
     routing, loads = exchange.context.routing, exchange.context.pools.endpoint_load
@@ -139,26 +123,26 @@ def behind_shield(exchange: Recoverable) -> Decision | None:
     return target
 
 
-def have_stable_answer(exchange: Recoverable, target: Decision, outcome: Outcome | None) -> None:
-    """Go on at stable, as if nothing had come of the canary, which is charged with `outcome`."""
+def have_stable_answer(exchange: _Recoverable, target: Decision, outcome: Outcome | None) -> None:
+    """Go on at stable; the canary is charged with `outcome`."""
     plan = plan_of(exchange)
     plan.shielded(outcome)
     exchange.cell.rescue(plan.takeover)
     go_over(exchange, target)
 
 
-def replace_late(exchange: Recoverable) -> None:
-    """The canary has had the shield's time: stable answers, where it may."""
+def replace_late(exchange: _Recoverable) -> None:
+    """The shield's time is over: stable answers, if possible."""
     sent = exchange.attempt.stream is not None
     failure = Failure.RESPONSE_TIMEOUT if sent else Failure.CONNECT_TIMEOUT
     target = behind_shield(exchange)
     if target is not None:
-        blame(exchange, failure, "the shield's time was over")
+        blame(exchange, failure, "no response within the shield's timeout")
         have_stable_answer(exchange, target, failure.outcome)
 
 
-def replace_error(exchange: Recoverable, head: ResponseHead, whole: bool) -> bool:
-    """Whether stable answers in place of this 5xx; `whole`: all of it is here."""
+def replace_error(exchange: _Recoverable, head: ResponseHead, whole: bool) -> bool:
+    """Whether stable answers instead of this 5xx; `whole`: it was received completely."""
     target = behind_shield(exchange)
     if target is None:
         return False
@@ -169,8 +153,8 @@ def replace_error(exchange: Recoverable, head: ResponseHead, whole: bool) -> boo
     return True
 
 
-def withdraw(exchange: Recoverable) -> bool:
-    """Take the request back from the canary for stable to answer, by our own decision; whether that is possible."""
+def withdraw(exchange: _Recoverable) -> bool:
+    """Take the request back from the canary and have stable answer. Returns whether that is possible."""
     if exchange.may_repeat() is Repeatable.NEVER:
         return False
     routing, loads, plan = exchange.context.routing, exchange.context.pools.endpoint_load, plan_of(exchange)
@@ -184,8 +168,8 @@ def withdraw(exchange: Recoverable) -> bool:
     return True
 
 
-def go_over(exchange: Recoverable, target: Decision) -> None:
-    """Stable begins where the canary had begun."""
+def go_over(exchange: _Recoverable, target: Decision) -> None:
+    """Start again at stable."""
     exchange.stop_deadline()
     exchange.forget_response()
     exchange.begin_attempt()

@@ -1,16 +1,16 @@
-"""What is kept of a request's body: until there is a connection to send it on, and as long as it may have to be sent
-once more. It is payload, framed when it is sent, and counted with all that the worker's buffers hold.
+"""The request body that is kept until there is a connection to send it on, and while it may have to be sent again. It
+is payload, framed when sent, and counted in the worker's buffers.
 """
 
 from canaryproxy.dataplane.buffers import PIECE, Buffers
 
 REPLAY_LIMIT = 65_536
-"""Body bytes that are kept to be sent once more; a request with a longer body is not repeated."""
+"""Body bytes kept for another attempt; a request with a longer body is not repeated."""
 
 
 class ReplayBuffer:
-    """`complete`: all that has come of the body is in `pieces`, `size` bytes; `trailers` are the lines behind it once
-    its end has come, None before; `weight` is what the pieces take in memory.
+    """`complete`: `pieces` hold all of the body so far, `size` bytes; `trailers` are the trailer lines, None before the
+    end of the body; `weight` is the memory that the pieces take.
     """
 
     __slots__ = ("_buffers", "complete", "pieces", "size", "trailers", "weight")
@@ -27,12 +27,12 @@ class ReplayBuffer:
         return f"<ReplayBuffer {self.size} bytes in {len(self.pieces)} pieces{'' if self.complete else ', dropped'}>"
 
     def hold(self, piece: bytes) -> bool:
-        """Keep a piece until there is a connection; whether that is as much as may wait."""
+        """Keep a piece until there is a connection; returns whether the buffer is full."""
         self._add(piece)
         return self.weight >= self._buffers.water
 
     def keep(self, piece: bytes) -> None:
-        """Keep a piece that is sent, unless there is too much of it to be sent once more, or no memory to spare."""
+        """Keep a piece that is sent, unless the body is too long to be repeated or memory is short."""
         if not self.complete:
             return
         # Many small pieces take more memory than they are long, so both are bounded.
@@ -49,12 +49,8 @@ class ReplayBuffer:
         self.weight += weight
         self._buffers.add(weight)
 
-    def end(self, trailers: tuple[bytes, ...]) -> None:
-        """The body is here to its end."""
-        self.trailers = trailers
-
     def drop(self) -> None:
-        """None of it will be sent any more."""
+        """Discard everything: the body will not be sent again."""
         self.complete = False
         self.pieces = []
         self.size = 0

@@ -1,8 +1,11 @@
-"""What this machine lacks, and not the other end: descriptors, local ports, memory for sockets.
+"""Shortages of this machine, as opposed to failures of peers: descriptors, local ports, memory for sockets.
 
-Such an error says nothing about a version or an endpoint, so it is charged to neither. It is logged, at most once in
-`LOG_PERIOD_SECONDS` seconds for each kind with the number of times. The last descriptor is kept in reserve, so that a
-client can be refused even where no other is left: it would wait for ever in the queue of the kernel.
+Such an error says nothing about a version or an endpoint, so it is charged to neither. It is logged at most once in
+`LOG_PERIOD_SECONDS` seconds per kind, with a count. One descriptor is kept in reserve, so that a client can be refused
+even when no other is left: it would wait forever in the kernel's queue.
+
+A client takes two descriptors: its own connection, and one to an endpoint. Idle connections to endpoints are not
+counted: they are closed when descriptors run out.
 """
 
 import contextlib
@@ -13,8 +16,6 @@ import resource
 import socket
 from collections.abc import Callable
 
-from canaryproxy.dataplane.file_budget import RESERVED_FILES
-
 log = logging.getLogger("canaryproxy")
 
 LOG_PERIOD_SECONDS = 10.0
@@ -23,37 +24,60 @@ LOG_PERIOD_SECONDS = 10.0
 FILE_ERRORS = (errno.EMFILE, errno.ENFILE)
 MEMORY_ERRORS = (errno.ENOBUFS, errno.ENOMEM)
 
-UNVERIFIED_ERRORS = "certificates of endpoints could not be proven, no descriptor is left to read authorities with"
+UNVERIFIED_ERRORS = "certificates of endpoints could not be verified: no descriptor is left to open the CA certificates"
 NO_MEMORY = "connections to endpoints could not be opened: no memory is left"
 
-FULL = "clients were turned away: server.limits.max_connections, or what file descriptors allow, is reached"
+FULL = "clients were refused: server.limits.max_connections, or what file descriptors allow, is reached"
 
-OF_ADDRESS = "clients were turned away: an address had server.limits.connections_per_address connections"
+OF_ADDRESS = "clients were refused: an address has reached server.limits.connections_per_address"
 
 READ = 65_536
 
+FILES_PER_CONNECTION = 2
+
+RESERVED_FILES = 64
+"""Descriptors of a process that are not for clients, at most; a quarter of all if there are few."""
+
+BASE_FILES = 24
+"""Descriptors in use before the first client connects."""
+
 
 def limit() -> int:
-    """Files that this process may have open."""
+    """Files that this process may open."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return 2**31 if soft == resource.RLIM_INFINITY else soft
 
 
-def reserved() -> int:
-    """A descriptor to give up when there is no other. It needs no file: containers may lack even /dev/null.
+def files_for(connections: int) -> int:
+    """Descriptors that a process needs for so many clients."""
+    return connections * FILES_PER_CONNECTION + RESERVED_FILES
 
-    Raises `OSError` where there is none to reserve.
+
+def connections_within(files: int) -> int:
+    """Clients that a process can serve with so many descriptors."""
+    return max((files - min(RESERVED_FILES, max(files // 4, BASE_FILES))) // FILES_PER_CONNECTION, 1)
+
+
+def connection_limit(wanted: int, files: int, workers: int) -> int:
+    """Clients that an instance can serve with so many descriptors in each of its workers."""
+    return min(wanted, workers * connections_within(files))
+
+
+def reserved() -> int:
+    """A descriptor to release when there is no other. It needs no file: containers may lack even /dev/null.
+
+    Raises `OSError` if there is none.
     """
     return os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
 
 def lacks(error: BaseException | None) -> bool:
-    """Whether an error says that this machine is short of something."""
+    """Whether an error is a shortage of this machine."""
     return isinstance(error, OSError) and (error.errno in FILE_ERRORS or error.errno in MEMORY_ERRORS)
 
 
 def no_descriptor() -> bool:
-    """Whether none is left."""
+    """Whether no descriptor is left."""
     try:
         os.close(reserved())
     except OSError:
@@ -62,7 +86,7 @@ def no_descriptor() -> bool:
 
 
 class ResourceExhaustion:
-    """What is lacking, as one worker has seen it on its clock."""
+    """The shortages seen by one worker, on its clock."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -73,8 +97,8 @@ class ResourceExhaustion:
     def __repr__(self) -> str:
         return f"<ResourceExhaustion {self._counts}>"
 
-    def ours(self, error: OSError, host: str, port: int) -> bool:
-        """Whether a connection could not be opened for want of something here; it is counted then."""
+    def caused_here(self, error: OSError, host: str, port: int) -> bool:
+        """Whether a connection could not be opened because of a shortage here, which is then counted."""
         number = error.errno
         if lacks(error):
             self.note(f"connections to endpoints could not be opened: {describe(number or 0)}")
@@ -84,26 +108,20 @@ class ResourceExhaustion:
             return True
         return False
 
-    def unproven(self) -> bool:
-        """Whether a certificate may have been refused for want of a descriptor to read its authorities with; it is
-        counted then.
-        """
+    def lacks_ca_file(self) -> bool:
+        """Whether a certificate may be rejected because CA certificates could not be opened; counted then."""
         if not no_descriptor():
             return False
         self.note(UNVERIFIED_ERRORS)
         return True
 
-    def not_accepted(self, error: OSError) -> None:
-        """A client could not be let in."""
-        self.note(f"clients could not be accepted: {describe(error.errno or 0)}")
-
     def note(self, kind: str) -> None:
-        """Count one, and log it where nothing of its kind was logged for a while."""
+        """Count a shortage, and log it unless its kind was logged recently."""
         self._counts[kind] = self._counts.get(kind, 0) + 1
         self.sweep()
 
     def sweep(self) -> None:
-        """Log what has not been, if its time has come."""
+        """Log the kinds whose period is over."""
         if not self._counts:
             return
         now = self._clock()
@@ -111,10 +129,10 @@ class ResourceExhaustion:
             if now - self._logged.get(kind, -LOG_PERIOD_SECONDS) >= LOG_PERIOD_SECONDS:
                 self._logged[kind] = now
                 del self._counts[kind]
-                log.error("%s; %d since the last such line, charged to no version", kind, count)
+                log.error("%s (%d since the last such line, charged to no version)", kind, count)
 
-    def near(self) -> bool:
-        """Whether few descriptors are left: the lowest that is free is a high one."""
+    def nearly_out(self) -> bool:
+        """Whether few descriptors are left: the lowest free number is high."""
         try:
             lowest = os.dup(self._reserve)
         except OSError:
@@ -124,7 +142,7 @@ class ResourceExhaustion:
         return lowest >= most - min(RESERVED_FILES, most // 4) // 2
 
     def refuse(self, listening: socket.socket, words: bytes) -> bool:
-        """Let a waiting client in with the descriptor in reserve, to say `words` and close; False where none waits."""
+        """Accept a waiting client on the reserved descriptor, send `words` and close; returns False if none waits."""
         if self._reserve < 0:
             return False
         os.close(self._reserve)
@@ -133,7 +151,7 @@ class ResourceExhaustion:
             with contextlib.suppress(OSError):
                 connection = listening.accept()[0]
                 with connection:
-                    say(connection, words)
+                    send_last(connection, words)
                 return True
             return False
         finally:
@@ -141,7 +159,7 @@ class ResourceExhaustion:
                 self._reserve = reserved()
 
     def close(self) -> None:
-        """Log what has not been, and let go of the descriptor in reserve."""
+        """Log what is left, and release the reserved descriptor."""
         self._logged.clear()
         self.sweep()
         if self._reserve >= 0:
@@ -149,8 +167,8 @@ class ResourceExhaustion:
             self._reserve = -1
 
 
-def say(connection: socket.socket, words: bytes) -> None:
-    """The last words on a connection; what the client has sent is read first, or closing it would be a reset."""
+def send_last(connection: socket.socket, words: bytes) -> None:
+    """Send the last bytes on a connection. Unread input is read first, or closing would be a reset."""
     with contextlib.suppress(OSError):
         connection.setblocking(False)
         with contextlib.suppress(BlockingIOError):
@@ -161,7 +179,7 @@ def say(connection: socket.socket, words: bytes) -> None:
 
 
 def reachable(host: str, port: int) -> bool:
-    """Whether this machine has an address to reach a literal address from: then it is a port that was lacking."""
+    """Whether a literal address has a route: then the local ports are exhausted."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -172,7 +190,7 @@ def reachable(host: str, port: int) -> bool:
 
 
 def describe(number: int) -> str:
-    """The reason and the remedy."""
+    """The cause and the remedy."""
     if number == errno.EMFILE:
         return (
             f"this process may not open more than {limit()} files; raise the limit (ulimit -n, LimitNOFILE=), or lower "

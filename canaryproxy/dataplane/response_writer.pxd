@@ -2,15 +2,14 @@ cimport cython
 
 from canaryproxy.model.head cimport RequestHead, ResponseHead
 from canaryproxy.dataplane.exchange cimport Exchange
-from canaryproxy.dataplane.buffered_connection cimport BufferedConnection
+from canaryproxy.dataplane.evictable_connection cimport EvictableConnection
 from canaryproxy.dataplane.context cimport WorkerContext
 
 
 cdef int FINAL, INTERIM, NOTHING, WAITING
 
 
-cdef class ResponseWriter(BufferedConnection):
-    cdef public double deadline
+cdef class ResponseWriter(EvictableConnection):
     cdef list _out
     cdef bint _chunked
     cdef bint _last

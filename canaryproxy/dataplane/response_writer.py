@@ -1,11 +1,11 @@
-"""Responses out on an HTTP/1 client's connection: heads, framing, and what becomes of the connection behind them.
+"""Writes responses to an HTTP/1 client: heads, framing, and whether the connection persists.
 
-A head is held back until the bytes it came with are parsed, so a body that is broken from its first bytes still becomes
-a clean 502.
+A head is held back until the bytes that came with it are parsed, so a body that is malformed from its first bytes still
+becomes a clean 502.
 """
 
-from canaryproxy.dataplane.buffered_connection import LINGERING, BufferedConnection
-from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, NOTHING, WAITING
+from canaryproxy.dataplane.evictable_connection import LINGERING, EvictableConnection
+from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, WAITING
 from canaryproxy.dataplane.transports import reset
 from canaryproxy.http.h1.writer import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure
@@ -14,37 +14,30 @@ from canaryproxy.model.head import Body, RequestHead, ResponseHead
 NO_BODY = Body.NONE
 
 JOIN_LIMIT = 16_384
-"""Responses up to this size leave in one buffer; larger pieces are not copied to be joined."""
+"""Responses up to this size are sent as one buffer; larger pieces are not copied."""
 
 
-class ResponseWriter(BufferedConnection):
-    """`_out` is what is held back of a response; `_chunked`: its body is chunked; `_unbounded`: only the end of the
-    connection will end it; `_last`: nothing follows it on this connection.
+class ResponseWriter(EvictableConnection):
+    """`_out` is the part of a response held back; `_chunked`: its body is chunked; `_unbounded`: the body ends with the
+    connection; `_last`: no response follows on this connection.
     """
 
-    __slots__ = ("_chunked", "_last", "_out", "_unbounded", "deadline")
+    __slots__ = ("_chunked", "_last", "_out", "_unbounded")
 
     _chunked: bool
     _last: bool
     _out: list[bytes] | None
     _unbounded: bool
-    deadline: float
-
-    def await_response(self) -> None:
-        """There is none yet."""
-        self.delivered = NOTHING
-        self._out = None
-        self._chunked = self._last = self._unbounded = False
 
     def interim(self, head: ResponseHead) -> None:
-        """Send an interim response. HTTP/1.0 knows none (RFC 9110 15.2)."""
+        """Send an interim response, unless the client speaks HTTP/1.0 (RFC 9110 15.2)."""
         request = self._request()
         if request.version != 10:
             self.delivered = INTERIM
             self.send(self.plane.head_rewriter.response(head, request, b"", False))
 
     def whole(self, head: ResponseHead, lines: bytes, body: bytes) -> None:
-        """Send a final head with all of its body, in one write where that needs no large copy."""
+        """Send a final head with its whole body, in one write unless that needs a large copy."""
         joins = len(body) <= JOIN_LIMIT
         data = self._rewritten(head, lines, body if joins else b"")
         self.delivered = FINAL
@@ -54,17 +47,16 @@ class ResponseWriter(BufferedConnection):
             self.transport.writelines((data, body))
 
     def head(self, head: ResponseHead, lines: bytes) -> None:
-        """A final head, held back until `flush`."""
+        """Hold back a final head until `flush`."""
         self._out = [self._rewritten(head, lines, b"")]
 
     def _rewritten(self, head: ResponseHead, lines: bytes, body: bytes) -> bytes:
-        """The head for the client, with `body` behind it; settles how the body is framed and what becomes of the
-        connection.
-        """
+        """The head for the client, followed by `body`. Decides the framing and whether the connection persists."""
         exchange, plane = self.exchange, self.plane
         if exchange is None:
-            raise RuntimeError("a response to a request that is over")
+            raise RuntimeError("a response without a request")
         request = exchange.request
+        # HTTP/1.0 clients do not know chunked bodies (RFC 9112 6.1), so the end of the connection delimits the body.
         lengthless = head.length < 0 and head.body is not NO_BODY
         self._chunked = lengthless and request.version != 10
         self._unbounded = lengthless and not self._chunked
@@ -72,13 +64,13 @@ class ResponseWriter(BufferedConnection):
         return plane.head_rewriter.response(head, request, lines, self._last, body, exchange.request_id_line)
 
     def _request(self) -> RequestHead:
-        """What is being answered."""
+        """The request that is being answered."""
         if self.exchange is None:
-            raise RuntimeError("an answer to a request that is over")
+            raise RuntimeError("a local response without a request")
         return self.exchange.request
 
     def data(self, piece: bytes) -> None:
-        """A piece of the body, held back until `flush`. An empty chunk would be the last one."""
+        """Hold back a piece of the body until `flush`. An empty chunk would end the body."""
         if not piece:
             return
         if self._out is None:
@@ -89,7 +81,7 @@ class ResponseWriter(BufferedConnection):
             self._out.append(piece)
 
     def end(self, trailers: tuple[bytes, ...]) -> None:
-        """Send what was held back, and the end of the body."""
+        """Send what was held back, and end the body."""
         if self._chunked:
             self._out = [*(self._out or ()), last_chunk(trailers)]
         self.flush()
@@ -108,28 +100,28 @@ class ResponseWriter(BufferedConnection):
             self.transport.writelines(out)
 
     def forget(self) -> None:
-        """Another attempt is made: nothing of what was held back is sent."""
+        """Discard what was held back: another attempt is made."""
         self._out = None
 
     def complete(self) -> None:
-        """The response was handed on and counted; go on with the next request, or end the connection."""
+        """The response was passed on and counted: go on with the next request, or close."""
         self.finished(self._last)
 
     def answer(self, failure: Failure, lines: bytes, close: bool) -> None:
-        """Say that there is no response, or end one of which a part has left."""
+        """Send a local response, or abort a response that has begun."""
         if self.delivered == FINAL:
             self.flush()
             self._cut(self._unbounded)
             return
         self._out = None
-        self.plane.answer(self.transport, failure, self._request(), close=close, extra=lines)
+        self.transport.write(self.plane.local_response(failure, self._request(), close=close, extra=lines))
         self.finished(close)
 
     def _cut(self, hard: bool) -> None:
-        """End a response that cannot be completed so that the client notices.
+        """Abort a response so that the client notices.
 
-        Bytes that are queued still leave; `hard` resets the connection, for a response that only its
-        close delimits and would otherwise look whole.
+        Queued bytes are still sent, unless `hard`: a response that ends with the connection would look complete, so the
+        connection is reset.
         """
         self.exchange = None
         self.phase = LINGERING
@@ -140,5 +132,5 @@ class ResponseWriter(BufferedConnection):
             self.transport.close()
 
     def finished(self, close: bool) -> None:
-        """The answer is on its way; go on with the next request or end the connection."""
+        """The response is written: go on with the next request, or close."""
         raise NotImplementedError

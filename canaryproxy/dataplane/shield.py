@@ -1,7 +1,7 @@
 """How long a shielded canary may take, and how often stable may answer for it.
 
-The time is kept to the millisecond, unlike all other timeouts: it is what a user waits for nothing. There is one
-timer for all exchanges with the same patience, since the oldest of them is always the next one due.
+The time is kept to the millisecond, unlike all other timeouts: the user waits for it in vain. All exchanges with the
+same timeout share one timer, since the oldest of them is always the next one due.
 """
 
 import asyncio
@@ -14,19 +14,19 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.table import FULL_WEIGHT, RoutingTable
 
 PERCENT = FULL_WEIGHT
-"""What one answer by stable costs: a request, in basis points."""
+"""The cost of one answer by stable: a whole request, in basis points."""
 
 MAX_SAVED_SECONDS = 10.0
-"""Seconds that a request's share of the budget can be used for after the shield's time."""
+"""Seconds for which a request's share of the budget can be used after the shield's time."""
 
 MAX_AHEAD_SECONDS = 0.005
-"""Seconds by which stable is asked before the time is over, a tenth of it at most: moving there takes some, too."""
+"""Seconds by which stable is asked before the time is over, a tenth of it at most: the move takes time as well."""
 
 
 class RetryBudget:
-    """The share of a route's canary requests that stable may answer, as an account: every request pays its share in,
-    every answer by stable costs a whole one. What is not used expires, so a long quiet time buys no storm.
-    Times in seconds of one monotonic clock, shares in basis points.
+    """The share of a route's canary requests that stable may answer, as an account: every request deposits its share,
+    every answer by stable withdraws a whole one. Deposits expire, so a long quiet time does not pay for a storm. Times
+    in seconds of one monotonic clock, shares in basis points.
     """
 
     __slots__ = ("_deposits",)
@@ -38,7 +38,7 @@ class RetryBudget:
         return f"<RetryBudget {sum(share for _, share in self._deposits):g} of {PERCENT}>"
 
     def deposit(self, share: int, now: float) -> None:
-        """A canary request began."""
+        """Add the share of a new canary request."""
         paid, second = self._deposits, int(now)
         if paid and paid[-1][0] == second:
             paid[-1][1] += share
@@ -55,7 +55,7 @@ class RetryBudget:
         return sum(one[1] for one in paid) >= PERCENT
 
     def withdraw(self, share: int, now: float, timeout: float) -> bool:
-        """Whether stable may answer once more, which is paid for then."""
+        """Withdraw one answer by stable; returns False if the budget does not allow it."""
         if share >= PERCENT:
             return True
         if not self.can_withdraw(share, now, timeout):
@@ -72,7 +72,7 @@ class RetryBudget:
 
 
 class HasDeadline(Protocol):
-    """What has only so much time."""
+    """Something with a time limit."""
 
     def overdue(self) -> None:
         """The time is over."""
@@ -96,17 +96,17 @@ class DeadlineQueue:
         return len(self._waiting)
 
     def add(self, one: HasDeadline) -> None:
-        """Its time begins."""
+        """Start the time of `one`."""
         due = self._waiting[one] = self._loop.time() + self._seconds
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._expire)
 
     def remove(self, one: HasDeadline) -> None:
-        """It waits no more."""
+        """Stop the time of `one`."""
         self._waiting.pop(one, None)
 
     def _expire(self) -> None:
-        """Tell all whose time is over, and come back for the next."""
+        """Call `overdue` of all whose time is over, and set the timer for the next."""
         self._timer = None
         now = self._loop.time()
         over = []
@@ -117,11 +117,12 @@ class DeadlineQueue:
             over.append(one)
         for one in over:
             self.remove(one)
+        # Only now: `overdue` may add to this queue, or remove others from it.
         for one in over:
             one.overdue()
 
     def cancel(self) -> None:
-        """Stop all timers."""
+        """Stop the timer."""
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -129,9 +130,7 @@ class DeadlineQueue:
 
 
 class Shields:
-    """The shields of a worker: `budgets` by the names of routes, and for each time that a shield gives the `patiences`
-    of those that have it.
-    """
+    """The shields of a worker: `budgets` by route name, and a queue for each timeout in `patiences`."""
 
     __slots__ = ("_clock", "_loop", "budgets", "patiences")
 
@@ -145,7 +144,7 @@ class Shields:
         return f"<Shields of {sorted(self.budgets)}>"
 
     def deposit(self, decision: Decision, now: float) -> None:
-        """A canary request begins behind a shield, and adds its share to the budget."""
+        """Add the share of a new canary request to the route's budget."""
         shield = decision.route.shield
         if shield is not None:
             budget = self.budgets.get(decision.route.name)
@@ -154,23 +153,21 @@ class Shields:
             budget.deposit(shield.budget, now)
 
     def can_withdraw(self, decision: Decision) -> bool:
-        """Whether the route's budget has an answer by stable left."""
+        """Whether the route's budget allows an answer by stable."""
         shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
-        return (
-            shield is not None
-            and budget is not None
-            and budget.can_withdraw(shield.budget, self._clock(), shield.timeout)
-        )
+        if shield is None or budget is None:
+            return False
+        return budget.can_withdraw(shield.budget, self._clock(), shield.timeout)
 
     def withdraw(self, decision: Decision) -> bool:
-        """Whether the route's budget has an answer by stable left, which is spent."""
+        """Withdraw an answer by stable from the route's budget; returns False if it does not allow it."""
         shield, budget = decision.route.shield, self.budgets.get(decision.route.name)
-        return (
-            shield is not None and budget is not None and budget.withdraw(shield.budget, self._clock(), shield.timeout)
-        )
+        if shield is None or budget is None:
+            return False
+        return budget.withdraw(shield.budget, self._clock(), shield.timeout)
 
     def deadline_queue(self, decision: Decision) -> DeadlineQueue:
-        """What keeps the time of the route's shield."""
+        """The queue for the timeout of the route's shield."""
         seconds = math.inf if decision.route.shield is None else decision.route.shield.timeout
         queue = self.patiences.get(seconds)
         if queue is None:
@@ -178,7 +175,7 @@ class Shields:
         return queue
 
     def publish(self, table: RoutingTable) -> None:
-        """Follow a new table: routes that are gone have no budget, and times that nothing waits for are dropped."""
+        """Apply a new table: drop budgets of removed routes, and unused queues."""
         routes = {route.name: route.shield for route in table.routes}
         self.budgets = {name: budget for name, budget in self.budgets.items() if name in routes}
         times = {shield.timeout for shield in routes.values() if shield is not None}

@@ -1,20 +1,18 @@
-"""Work that a flood makes long, in slices: a few jobs in each turn of the loop, so that all others are served between
-two of them.
-"""
+"""Long work in slices: a few jobs in each turn of the loop, so that established connections are served in between."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
 SLICE = 0.00025
-"""Seconds of a turn of the loop that jobs may take, though one is always done."""
+"""Seconds of a turn of the loop that jobs may take; at least one job is done."""
 
 Job = Callable[[], object]
 
 
 class Slices:
-    """Jobs are done in their order. `attend` is called between two, and serves those who come first; `later` runs
-    something in the loop's next turn.
+    """Jobs are done in order. `attend` is called between two and serves preferred connections; `later` calls a function
+    in the next turn of the loop.
     """
 
     __slots__ = ("_jobs", "_running", "attend", "later")
@@ -29,14 +27,14 @@ class Slices:
         return f"<Slices, {len(self._jobs)} jobs to do>"
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Do these too; a first slice of them now, where no others come before."""
+        """Add jobs; a first slice of them is done now, unless others are waiting."""
         self._jobs.extend(jobs)
         if self._jobs and not self._running:
             self._running = True
             self._slice()
 
     def _slice(self) -> None:
-        """One that fails keeps no other from being done."""
+        """A job that fails does not prevent the others."""
         jobs, until = self._jobs, perf_counter() + SLICE
         try:
             while jobs:
@@ -50,5 +48,5 @@ class Slices:
                 self.later(self._slice)
 
     def close(self) -> None:
-        """Do none of what is left."""
+        """Drop all remaining jobs."""
         self._jobs.clear()

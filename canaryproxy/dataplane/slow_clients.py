@@ -1,43 +1,40 @@
-"""Clients that hold a place by moving next to nothing: they take an answer, or send a request, byte by byte.
+"""Clients that hold a slot while they move next to nothing: they read a response, or send a request, byte by byte.
 
-Any movement renews the deadlines of a connection, so such a client can stay for as long as it likes. While places are
-lacking, one that moves less than `MIN_BYTES_PER_SECOND` over `PERIOD_SECONDS` seconds in which it is its turn gives way
-like an idle one.
+Any movement renews the deadlines of a connection, so such a client could stay for as long as it likes. While slots are
+scarce, a client that moves less than `MIN_BYTES_PER_SECOND` over `PERIOD_SECONDS` seconds, in which it is the client's
+turn, is evicted like an idle one.
 """
 
 from typing import Protocol
 
 PERIOD_SECONDS = 5.0
-"""Seconds over which a client's rate is taken."""
+"""Seconds over which a client's rate is measured."""
 
 MIN_BYTES_PER_SECOND = 500.0
-"""Bytes a second. Apache's mod_reqtimeout asks for as many of a body."""
+"""Bytes per second. Apache's mod_reqtimeout requires the same of a request body."""
 
 
-class ProgressingConnection(Protocol):
-    """A client connection."""
+class _Progressing(Protocol):
+    """Documented at `EvictableConnection`. A new mark object means that something else is under way."""
 
     slow: object | None
 
-    def progress_mark(self) -> tuple[object, int] | None:
-        """What it is the client's turn in, the same object as long as it lasts, and the bytes it has moved; None where
-        it is not its turn.
-        """
+    def progress_mark(self) -> tuple[object, int] | None: ...
 
 
 class SlowClients:
-    """What was seen of each when it was last judged."""
+    """The progress of each client when it was last measured."""
 
     __slots__ = ("_seen",)
 
     def __init__(self) -> None:
-        self._seen: dict[ProgressingConnection, tuple[object, int, float]] = {}
+        self._seen: dict[_Progressing, tuple[object, int, float]] = {}
 
     def __repr__(self) -> str:
         return f"<SlowClients of {len(self._seen)}>"
 
-    def check(self, connection: ProgressingConnection, now: float) -> bool:
-        """Judge one whose time has come: `slow` is what it is slow in. Whether it is."""
+    def check(self, connection: _Progressing, now: float) -> bool:
+        """Measure a client whose period is over, and set its `slow`. Returns whether it is slow."""
         turn, seen = connection.progress_mark(), self._seen.get(connection)
         if turn is None:
             if seen is not None:
@@ -52,12 +49,12 @@ class SlowClients:
             self._seen[connection] = (what, moved, now)
         return connection.slow is not None
 
-    def forget(self, connection: ProgressingConnection) -> None:
-        """It is gone, or it is not its turn any more."""
+    def forget(self, connection: _Progressing) -> None:
+        """Forget a client that is gone, or has nothing to do."""
         if self._seen.pop(connection, None) is not None:
             connection.slow = None
 
     def clear(self) -> None:
-        """Stop the checks for slow clients."""
+        """Forget all clients."""
         while self._seen:
             self._seen.popitem()[0].slow = None

@@ -1,5 +1,5 @@
-"""Where a worker's connections come from: read and written directly for plain TCP (`epoll_transports`), by the event
-loop's own transports for TLS, and for everything in plain Python.
+"""Opens and adopts the sockets of a worker: plain TCP is read and written directly (`epoll_transports`), TLS by the
+event loop's own transports, and in plain Python everything.
 """
 
 import asyncio
@@ -18,23 +18,23 @@ from canaryproxy.dataplane.transports import ConnectionProtocol
 NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 NO_TIMEOUT = 1e6
-"""Seconds for a handshake with an endpoint: it is part of opening the connection, whose deadline others keep."""
+"""Seconds for a handshake with an endpoint: it is part of connecting, whose timeout the exchange enforces."""
 
 MAX_TRIES = 3
-"""Times a connection is tried to be opened, as long as idle ones can be closed for it."""
+"""Attempts to open a connection, as long as idle ones can be closed for it."""
 
 UNSENT = 262_144
-"""Bytes that the kernel takes for a connection beyond those that are on their way, at most. It would take up to
-`net.ipv4.tcp_wmem`, usually 4 MiB, from a peer that reads slowly, and counts them as this container's memory."""
+"""Unsent bytes that the kernel buffers for a connection, at most. It would buffer up to `net.ipv4.tcp_wmem`, usually
+4 MiB, for a peer that reads slowly, and count them as this container's memory."""
 
-CLOSED_ERRORS = 0.005
-"""Seconds until the descriptor of a connection that was closed is free."""
+RELEASE_SECONDS = 0.005
+"""Seconds until the descriptor of a closed connection is free."""
 
 
 class Sockets:
-    """Connections of one worker, on its loop. `direct`: plain TCP is read and written without the loop's transports;
-    `exhaustion` is what they lack; `close_idle_connections` closes some that are idle, and is false where none is; what
-    they queue is counted in `buffers`.
+    """Connections of one worker, on its loop. `direct`: plain TCP bypasses the loop's transports; `shortage` records
+    what the machine lacks; `close_idle_connections` closes some idle connections, and returns False if there are none;
+    queued bytes are counted in `buffers`.
     """
 
     __slots__ = ("_poller", "buffers", "close_idle_connections", "direct", "loop", "shortage")
@@ -42,11 +42,11 @@ class Sockets:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        exhaustion: ResourceExhaustion | None = None,
+        shortage: ResourceExhaustion | None = None,
         buffers: Buffers | None = None,
     ) -> None:
         self.loop = loop
-        self.shortage = exhaustion or ResourceExhaustion(loop.time)
+        self.shortage = shortage or ResourceExhaustion(loop.time)
         self.close_idle_connections: Callable[[], bool] = lambda: False
         self.buffers = buffers or Buffers()
         self._poller = open_poller(loop, self.buffers)
@@ -56,14 +56,14 @@ class Sockets:
         return f"<Sockets {self._poller or 'of the loop'}>"
 
     def adopt(self, sock: socket.socket, protocol: ConnectionProtocol) -> None:
-        """Serve a connected, non-blocking TCP socket directly. Raises `OSError` where it is gone already."""
+        """Serve a connected, non-blocking TCP socket directly. Raises `OSError` if it is closed already."""
         if self._poller is None:
-            raise RuntimeError("this worker has no sockets of its own")
-        bound(sock)
+            raise RuntimeError("this worker has no poller")
+        limit_unsent(sock)
         self._poller.adopt(sock, protocol)
 
     def attend(self) -> None:
-        """Serve clients that have had an answer, and endpoints, now: between two steps of something long."""
+        """Serve endpoints, and clients that have received a response, now: called between two steps of long work."""
         if self._poller is not None:
             self._poller.attend()
 
@@ -74,11 +74,11 @@ class Sockets:
         context: ssl.SSLContext | None,
         patience: float,
     ) -> None:
-        """Serve an accepted socket. With a context, a TLS handshake comes first, which has `patience` seconds.
+        """Serve an accepted socket. With a context, a TLS handshake comes first, for `patience` seconds at most.
 
-        Raises `OSError` where that comes to nothing.
+        Raises `OSError` if that fails.
         """
-        bound(sock)
+        limit_unsent(sock)
         if context is None and self._poller is not None:
             self._poller.adopt(sock, protocol())
         else:
@@ -91,15 +91,16 @@ class Sockets:
     ) -> None:
         """Open a connection; with a context, TLS to a server of this name. Raises `OSError`.
 
-        Where descriptors have run out, idle connections give theirs.
+        If descriptors have run out, idle connections are closed for it.
         """
+        # A closed connection releases its descriptor only in a later turn of the loop, hence the sleep.
         for left in reversed(range(MAX_TRIES)):
             try:
                 await self._connect(host, port, protocol, context, name)
             except OSError as error:
                 if not left or error.errno not in FILE_ERRORS or not self.close_idle_connections():
                     raise
-                await asyncio.sleep(CLOSED_ERRORS)
+                await asyncio.sleep(RELEASE_SECONDS)
             else:
                 return
 
@@ -113,32 +114,32 @@ class Sockets:
             made = await self.loop.create_connection(
                 lambda: hearer, host, port, ssl=context, server_hostname=name, ssl_handshake_timeout=patience
             )
-            bound(made[0].get_extra_info("socket"))
+            limit_unsent(made[0].get_extra_info("socket"))
             return
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with contextlib.ExitStack() as undo:
             undo.callback(sock.close)
-            bound(sock)
+            limit_unsent(sock)
             await self.loop.sock_connect(sock, (host, port))
             self._poller.adopt(sock, protocol)
             undo.pop_all()
 
     def close(self) -> None:
-        """Serve nothing any more."""
+        """Stop serving."""
         self.shortage.close()
         if self._poller is not None:
             self._poller.close()
 
 
-def bound(sock: socket.socket) -> None:
-    """Have the kernel keep no more than UNSENT for it."""
+def limit_unsent(sock: socket.socket) -> None:
+    """Limit the unsent bytes that the kernel buffers for a socket to UNSENT."""
     if NOTSENT_LOWAT is not None:
-        with contextlib.suppress(OSError):  # the peer is gone already, or it is no TCP socket
+        with contextlib.suppress(OSError):  # closed already, or not a TCP socket
             sock.setsockopt(socket.IPPROTO_TCP, NOTSENT_LOWAT, UNSENT)
 
 
 def _family(host: str) -> socket.AddressFamily | None:
-    """Of a literal address, None for a name."""
+    """The family of a literal address, None for a name."""
     try:
         version = ipaddress.ip_address(host).version
     except ValueError:

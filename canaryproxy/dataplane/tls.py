@@ -1,8 +1,8 @@
-"""TLS contexts from certificates that are plain data. The only home of `ssl` on the request path.
+"""TLS contexts from certificates that are plain data. The only place on the request path that uses `ssl`.
 
-TLS 1.2 and 1.3 with the library's own choice of ciphers; the control plane has made sure that certificates and
-keys can be used. A listener's identities can be replaced while it
-serves: every handshake picks its context again, by the name the client asks for (RFC 6066 3).
+TLS 1.2 and 1.3 with the library's default ciphers; the control plane has validated certificates and keys. A listener's
+identities can be replaced while it serves: every handshake selects its context by the name that the client sends (RFC
+6066 3).
 """
 
 import contextlib
@@ -14,17 +14,21 @@ from functools import lru_cache
 from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 
 PROTOCOLS = ["http/1.1"]
-"""What we offer in ALPN (RFC 7301): HTTP/2 is not spoken."""
+"""The protocols offered in ALPN (RFC 7301), without HTTP/2."""
 
 MAX_CACHED_CONTEXTS = 64
 
 
 @lru_cache(maxsize=MAX_CACHED_CONTEXTS)
 def client_context(tls: UpstreamTls) -> ssl.SSLContext:
-    """The context for connections to an endpoint. Raises `OSError` where something is lacking here to make it."""
+    """The context for connections to an endpoint. Raises `OSError` if this machine lacks something to create it."""
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cadata=tls.ca.decode("ascii") or None)
     if not tls.ca:
-        _trust_system(context)
+        # OpenSSL ignores that it cannot open the system's CA file for lack of a descriptor. This context is cached and
+        # would reject every certificate, so the error must be raised here.
+        file: str | None = ssl.get_default_verify_paths().cafile
+        if file and not context.cert_store_stats()["x509"]:
+            context.load_verify_locations(file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(PROTOCOLS)
     if tls.identity is not None:
@@ -32,17 +36,8 @@ def client_context(tls: UpstreamTls) -> ssl.SSLContext:
     return context
 
 
-def _trust_system(context: ssl.SSLContext) -> None:
-    """OpenSSL says nothing where it cannot open the system's authorities, for want of a descriptor for one. Without
-    them every certificate would be a bad one from then on.
-    """
-    file: str | None = ssl.get_default_verify_paths().cafile
-    if file and not context.cert_store_stats()["x509"]:
-        context.load_verify_locations(file)
-
-
 class SniContexts:
-    """A listener's side of TLS: `context` for its sockets, and `replace` for new certificates."""
+    """The TLS contexts of a listener: `context` for its sockets, and `replace` for new certificates."""
 
     def __init__(self, tls: ListenerTls) -> None:
         self._by_name: dict[str, ssl.SSLContext] = {}
@@ -66,7 +61,7 @@ class SniContexts:
         connection.context = self._find((name or "").lower().removesuffix("."))
 
     def _find(self, name: str) -> ssl.SSLContext:
-        """An exact name beats a wildcard, which stands for one label (RFC 6125 6.4.3)."""
+        """An exact name has priority over a wildcard, which matches one label (RFC 6125 6.4.3)."""
         exact = self._by_name.get(name)
         return exact or self._by_name.get(f"*.{name.partition('.')[2]}") or self._default
 
@@ -84,7 +79,7 @@ def _server_context(identity: CertificateIdentity, client_ca: bytes) -> ssl.SSLC
 
 
 def _load(context: ssl.SSLContext, identity: CertificateIdentity) -> None:
-    """OpenSSL reads identities from files alone, so they are shown to it as files in memory."""
+    """OpenSSL reads identities from files only, so they are passed as files in memory."""
     with in_memory(identity.cert) as cert, in_memory(identity.key) as key:
         context.load_cert_chain(cert, key)
 

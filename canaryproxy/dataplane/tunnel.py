@@ -1,8 +1,8 @@
-"""After an upgrade: two connections, joined. Bytes pass as they come, both ways.
+"""Two connections joined after an upgrade. Bytes are passed on as they arrive, in both directions.
 
-Each side reads only as fast as the other one writes. An end of one direction is passed on where the
-transport can (TLS cannot close one direction, so there it ends both); a reset is passed on as a cut.
-Counted once, at the handshake; what is said later is the application's own affair.
+Each side is read only as fast as the other one is written. The end of one direction is passed on if the transport can
+(TLS cannot close one direction, so there it ends both); a reset is passed on as an abort. A tunnel is counted once, at
+the handshake, whatever happens in it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ SIDES = 2
 
 
 class TunnelEnd(asyncio.Protocol):
-    """One end of a tunnel. `ended`: its peer sends no more; `blocked`: we do not read from it."""
+    """One end of a tunnel. `ended`: its peer sends no more; `blocked`: it is not read."""
 
     __slots__ = ("_backlog", "blocked", "ended", "other", "received", "transport", "tunnel")
 
@@ -38,10 +38,11 @@ class TunnelEnd(asyncio.Protocol):
         self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        """This side has said all it had to say; it may still listen."""
+        """This side sends no more; it may still read."""
         self.ended = True
         self.tunnel.mark_active()
         other = self.other
+        # TLS transports cannot close one direction only.
         if other.ended or not other.transport.can_write_eof() or not self.transport.can_write_eof():
             other.transport.close()
             return False
@@ -49,7 +50,7 @@ class TunnelEnd(asyncio.Protocol):
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
-        """This side is gone, so the other is of no use; after a clean end it gets what is still queued for it."""
+        """Closed, so the other side is closed too; after an orderly end it still gets what is queued for it."""
         self.ended = True
         self.count(0)
         if error is None:
@@ -61,18 +62,18 @@ class TunnelEnd(asyncio.Protocol):
         self.tunnel.lost()
 
     def pause_writing(self) -> None:
-        """This side does not take what the other sends."""
+        """This side does not read what the other sends."""
         if not isinstance(self.transport, FastTransport):
             self.count(self.transport.get_write_buffer_size())
         self.other.block(True)
 
     def resume_writing(self) -> None:
-        """It caught up."""
+        """This side has read most of what was queued."""
         self.count(0)
         self.other.block(False)
 
     def count(self, backlog: int) -> None:
-        """The loop's transports queue so much; our own count for themselves."""
+        """Count the bytes queued by the loop's transport; our own transports count theirs."""
         self.tunnel.buffers.add(backlog - self._backlog)
         self._backlog = backlog
 
@@ -83,7 +84,7 @@ class TunnelEnd(asyncio.Protocol):
         return self._backlog
 
     def block(self, blocked: bool) -> None:
-        """Stop or go on reading from this side."""
+        """Pause or resume reading from this side."""
         if blocked == self.blocked or self.transport.is_closing() or self.ended:
             return
         self.blocked = blocked
@@ -93,52 +94,40 @@ class TunnelEnd(asyncio.Protocol):
             self.transport.resume_reading()
 
 
-class TunnelOwner(Protocol):
-    """The exchange that joined the two connections."""
+class _TunnelOwner(Protocol):
+    """The exchange that became the tunnel; documented at `Exchange`."""
 
     decision: Decision
 
     @property
-    def down(self) -> object:
-        """The client's stream."""
-
+    def down(self) -> object: ...
     @property
-    def target(self) -> Decision:
-        """Where the other connection leads."""
-
-    def tunnel_ended(self, received: int, sent: int) -> None:
-        """Both connections are gone; the bytes that the client sent and got."""
-
-    def tunnel_broke(self, why: str) -> None:
-        """The endpoint reset its connection."""
+    def target(self) -> Decision: ...
+    def tunnel_ended(self, received: int, sent: int) -> None: ...
+    def tunnel_broke(self, why: str) -> None: ...
 
 
-class TunnelClock(Protocol):
-    """How the worker tells the time: `tick` is about now, in monotonic seconds."""
-
+class _TickingClock(Protocol):
     tick: float
 
 
-class TunnelHost(Protocol):
-    """The worker that the tunnel runs in."""
+class _TunnelHost(Protocol):
+    """The worker's context; documented at `WorkerContext`."""
 
     buffers: Buffers
 
     @property
-    def clock(self) -> TunnelClock:
-        """The worker's."""
-
-    def end_tunnel(self, tunnel: "Tunnel") -> None:
-        """It is gone."""
+    def clock(self) -> _TickingClock: ...
+    def end_tunnel(self, tunnel: "Tunnel") -> None: ...
 
 
 class Tunnel:
-    """Two connections that one exchange joined. `last_active` is when a byte last moved, in monotonic seconds."""
+    """Two connections that belonged to one exchange. `last_active` is when a byte last moved, in monotonic seconds."""
 
     __slots__ = ("_gone", "_plane", "buffers", "decision", "down", "exchange", "last_active", "up")
 
     def __init__(
-        self, plane: TunnelHost, exchange: TunnelOwner, down: asyncio.Transport, up: asyncio.Transport
+        self, plane: _TunnelHost, exchange: _TunnelOwner, down: asyncio.Transport, up: asyncio.Transport
     ) -> None:
         self.decision = exchange.decision
         self.exchange = exchange
@@ -154,8 +143,8 @@ class Tunnel:
         return f"<Tunnel {self.decision!r}: {self.down.received} bytes up, {self.up.received} down>"
 
     def start(self, early_down: bytes, early_up: bytes, *, ended: bool, paused: bool) -> None:
-        """Join the connections. The early bytes came with the handshake; `ended`: the client sends no more,
-        `paused`: it does not take what it was sent so far.
+        """Join the connections. The early bytes arrived with the handshake; `ended`: the client sends no more,
+        `paused`: it does not read.
         """
         self.up.block(paused)
         for side in (self.down, self.up):
@@ -169,36 +158,35 @@ class Tunnel:
             self.down.transport.close()
 
     def mark_active(self) -> None:
-        """Something moved."""
+        """Bytes have moved."""
         self.last_active = self._plane.clock.tick
 
     def unread(self) -> list[TunnelEnd]:
-        """The sides we do not read from, where a reset would go unnoticed."""
-        return [
-            side for side in (self.down, self.up) if (side.blocked or side.ended) and not side.transport.is_closing()
-        ]
+        """The sides that are not read, where a reset would go unnoticed."""
+        unread = [side for side in (self.down, self.up) if side.blocked or side.ended]
+        return [side for side in unread if not side.transport.is_closing()]
 
     def abort(self) -> None:
-        """End it now, both ways."""
+        """Abort both connections."""
         self.down.transport.abort()
         self.up.transport.abort()
 
     def weight(self) -> int:
-        """Bytes that are on their way here, both ways."""
+        """Bytes queued, in both directions."""
         return self.down.weight() + self.up.weight()
 
     def progress(self) -> tuple[object, int]:
-        """What has passed so far."""
+        """The tunnel, and the bytes that have passed through it."""
         return self, self.down.received + self.up.received - self.weight()
 
     def shed(self) -> None:
-        """End it now, both ways, and hold nothing for it any more."""
+        """Memory is short: reset both connections, and hold nothing for them any more."""
         for side in (self.down, self.up):
             reset(side.transport)
             side.count(0)
 
     def lost(self) -> None:
-        """One side is gone; the second one ends the exchange."""
+        """One side is closed; the second one ends the exchange."""
         self._gone += 1
         if self._gone == SIDES:
             self._plane.end_tunnel(self)

@@ -1,7 +1,7 @@
-"""One HTTP/1 connection to an endpoint: a request out, bytes of the response in, events to the exchange that owns it.
+"""One HTTP/1 connection to an endpoint: a request out, the response in, events to the exchange that uses it.
 
-A connection belongs to at most one exchange at a time. Idle, it waits in its pool, and anything that
-happens to it there (bytes that were not asked for, EOF, an error) ends it.
+A connection serves at most one exchange at a time. While idle it waits in its pool, and anything that happens to it
+there (unsolicited bytes, EOF, an error) ends it.
 """
 
 import asyncio
@@ -25,9 +25,7 @@ STREAM = Body.STREAM
 
 
 def reason_of(error: Exception) -> str:
-    """What the system says of an error, without names and numbers around it. Its number says more than the words that
-    asyncio puts in their place.
-    """
+    """The system's text for an error, without names and numbers. The errno is more precise than asyncio's text."""
     words = getattr(error, "verify_message", "") or getattr(error, "reason", "")
     if not words and isinstance(error, OSError):
         number = None if isinstance(error, ssl.SSLError) else error.errno
@@ -36,8 +34,8 @@ def reason_of(error: Exception) -> str:
 
 
 class UpstreamConnection(UpstreamStream):
-    """The HTTP/1 connection is its own stream, for one exchange at a time. `opened`: there has been a connection. What
-    the loop queues for it is counted in `buffers`.
+    """The HTTP/1 connection is its own stream, for one exchange at a time. `opened`: it was connected. Bytes queued by
+    the loop's transport are counted in `buffers`.
     """
 
     __slots__ = ("_backlog", "_chunked", "buffers", "opened", "reader")
@@ -56,7 +54,7 @@ class UpstreamConnection(UpstreamStream):
         self.expires = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is open."""
+        """Connected."""
         self.opened = self.alive = True
         self.attach(cast("asyncio.Transport", transport))
         self.transport.set_write_buffer_limits(WATER)
@@ -72,7 +70,7 @@ class UpstreamConnection(UpstreamStream):
         pieces: list[bytes] | None,
         trailers: tuple[bytes, ...] | None,
     ) -> None:
-        """Send a request, in one write with what there is of its body."""
+        """Send a request, in one write with the part of the body that is there."""
         self.exchange = handler
         self.answered = False
         self.reader.expect(head.method)
@@ -83,14 +81,14 @@ class UpstreamConnection(UpstreamStream):
         self.send(data)
 
     def _framed(self, pieces: Sequence[bytes], trailers: tuple[bytes, ...] | None) -> Sequence[bytes]:
-        """A body as this connection carries it."""
+        """The body in this connection's framing."""
         if not self._chunked:
             return pieces
         framed = [chunk(piece) for piece in pieces]
         return framed if trailers is None else [*framed, last_chunk(trailers)]
 
     def data(self, piece: bytes) -> None:
-        """Send a piece of the request's body. An empty chunk would be the last one."""
+        """Send a piece of the request's body. An empty chunk would end it."""
         if piece:
             self.send(chunk(piece) if self._chunked else piece)
 
@@ -100,34 +98,34 @@ class UpstreamConnection(UpstreamStream):
             self.send(last_chunk(trailers))
 
     def queued(self) -> int:
-        """Bytes of the request that the endpoint has not taken."""
+        """Bytes of the request that the endpoint has not read."""
         return self.transport.get_write_buffer_size()
 
     # The connection.
 
     def pause(self) -> None:
-        """Take no more of the response for now."""
+        """Pause reading the response."""
         self.transport.pause_reading()
 
     def resume(self) -> None:
-        """Take it again."""
+        """Resume reading the response."""
         self.transport.resume_reading()
 
     def leave(self) -> bytes:
-        """The connection goes on as a tunnel, which counts for itself: what came early."""
+        """Hand the connection over to a tunnel, which counts its own bytes; returns the bytes received early."""
         self._count(0)
         return self.reader.take_all()
 
     def clean(self) -> bool:
-        """Whether nothing stands between this connection and a next response."""
+        """Whether the connection is ready for another request."""
         return self.alive and not self.blocked and not self.reader.pending()
 
     def surplus(self) -> int:
-        """Bytes that came and belong to no response."""
+        """Bytes received that belong to no response."""
         return self.reader.pending()
 
     def abort(self) -> None:
-        """Close at once; whatever was under way is cut."""
+        """Close at once, even with a request under way."""
         self.exchange = None
         self.alive = False
         self._count(0)
@@ -135,7 +133,7 @@ class UpstreamConnection(UpstreamStream):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse and hand on; a response byte without a request ends the connection."""
+        """Parse and pass on; a response byte without a request ends the connection."""
         exchange = self.exchange
         if exchange is None:
             self.abort()
@@ -164,18 +162,19 @@ class UpstreamConnection(UpstreamStream):
         exchange.flush()
 
     def eof_received(self) -> None:
-        """The endpoint's FIN ends a close-delimited response and cuts any other; the transport closes."""
+        """The endpoint's FIN ends a close-delimited response and truncates any other; the transport closes."""
         self.alive = False
         exchange = self.exchange
         if exchange is None:
             return
+        # A body without length or chunks ends with the connection (RFC 9112 6.3).
         if self.reader.until_close:
             exchange.response_end(())
         else:
             self._break(exchange, None)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Gone; an exchange still waiting for it has failed."""
+        """Closed; an exchange that still waits for it has failed."""
         self.alive = False
         self._count(0)
         exchange = self.exchange
@@ -200,14 +199,14 @@ class UpstreamConnection(UpstreamStream):
             self.exchange.request_blocked()
 
     def resume_writing(self) -> None:
-        """The endpoint caught up."""
+        """The endpoint has read most of what was queued."""
         self.blocked = False
         self._count(0)
         if self.exchange is not None:
             self.exchange.request_unblocked()
 
     def _count(self, backlog: int) -> None:
-        """The loop's transports queue so much; our own count for themselves."""
+        """Count the bytes queued by the loop's transport; our own transports count theirs."""
         if backlog != self._backlog:
             self.buffers.add(backlog - self._backlog)
             self._backlog = backlog

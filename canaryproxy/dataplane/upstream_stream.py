@@ -1,7 +1,7 @@
-"""A request's way on, as an exchange knows it, whatever protocol the endpoint speaks.
+"""The endpoint's side of a request, as seen by an exchange, whatever protocol the endpoint speaks.
 
-What is asked of an `UpstreamStream` and what it says to a `ResponseHandler` is payload and neutral heads: framing is
-the stream's. The connection of an HTTP/1 endpoint is its own stream (`upstream`).
+An `UpstreamStream` takes, and a `ResponseHandler` receives, payload and protocol-neutral heads; the stream does the
+framing. An HTTP/1 connection is its own stream (`upstream_h1`).
 """
 
 from canaryproxy.dataplane.transports import FastProtocol
@@ -10,12 +10,12 @@ from canaryproxy.model.head import RequestHead, ResponseHead
 
 
 class ResponseHandler:
-    """The sender of a request on a stream, which gets what comes of it."""
+    """The sender of a request on a stream, which receives the response."""
 
     __slots__ = ()
 
     def connected(self, upstream: "UpstreamStream") -> None:
-        """A connection was opened for it."""
+        """The connection was opened."""
         raise NotImplementedError
 
     def connect_failed(self, failure: Failure, why: str = "") -> None:
@@ -23,15 +23,15 @@ class ResponseHandler:
         raise NotImplementedError
 
     def response_whole(self, head: ResponseHead, body: bytes) -> None:
-        """A final head with all of its body."""
+        """A final head with its whole body."""
         raise NotImplementedError
 
     def response_head(self, head: ResponseHead) -> bool:
-        """An interim or final head; True when nothing more is wanted of this stream."""
+        """An interim or final head; returns True if nothing more is expected of this stream."""
         raise NotImplementedError
 
     def response_data(self, data: bytes) -> None:
-        """A piece of the body; an empty one means nothing."""
+        """A piece of the body; an empty one is ignored."""
         raise NotImplementedError
 
     def response_end(self, trailers: tuple[bytes, ...]) -> None:
@@ -39,26 +39,26 @@ class ResponseHandler:
         raise NotImplementedError
 
     def flush(self) -> None:
-        """That was all that the last bytes amounted to."""
+        """The last bytes received are processed."""
         raise NotImplementedError
 
     def upstream_failed(self, failure: Failure, why: str = "") -> None:
-        """The stream or what came over it is unusable; `why` is for the log."""
+        """The stream, or what was received on it, is unusable; `why` is for the log."""
         raise NotImplementedError
 
     def request_blocked(self) -> None:
-        """The endpoint does not take what was written."""
+        """The endpoint does not read what is written."""
         raise NotImplementedError
 
     def request_unblocked(self) -> None:
-        """It took it."""
+        """The endpoint has read most of what was queued."""
         raise NotImplementedError
 
 
 class UpstreamStream(FastProtocol):
     """`alive`: a request may be sent on it; `reused`: it has served an earlier one; `answered`: a byte of the response
-    came; `blocked`: the endpoint does not take what is written; `expires`: when it is closed if it is not used, in
-    monotonic seconds. The handler of the request is `exchange`, which sets None there when it is through with it.
+    was received; `blocked`: the endpoint does not read what is written; `expires`: when it is closed if unused, in
+    monotonic seconds. `exchange` is the handler of the request, which resets it to None when it is done.
     """
 
     __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "reused")
@@ -78,13 +78,13 @@ class UpstreamStream(FastProtocol):
         pieces: list[bytes] | None,
         trailers: tuple[bytes, ...] | None,
     ) -> None:
-        """Send a request for `handler`: its head with `lines` as `HeadRewriter.request` made them, and what there is of
-        its body already. `trailers` are the lines behind the body, None while more of it is to come.
+        """Send a request for `handler`: its head with `lines` as returned by `HeadRewriter.request`, and the part of
+        its body that is there. `trailers` are the trailer lines, None while more of the body is to come.
         """
         raise NotImplementedError
 
     def data(self, piece: bytes) -> None:
-        """Send a piece of the request's body; an empty one means nothing."""
+        """Send a piece of the request's body; an empty one is ignored."""
         raise NotImplementedError
 
     def end(self, trailers: tuple[bytes, ...]) -> None:
@@ -92,33 +92,33 @@ class UpstreamStream(FastProtocol):
         raise NotImplementedError
 
     def pause(self) -> None:
-        """Take no more of the response for now."""
+        """Pause reading the response."""
         raise NotImplementedError
 
     def resume(self) -> None:
-        """Take it again."""
+        """Resume reading the response."""
         raise NotImplementedError
 
     def queued(self) -> int:
-        """Bytes of the request that the endpoint has not taken."""
+        """Bytes of the request that the endpoint has not read."""
         raise NotImplementedError
 
     def clean(self) -> bool:
-        """Whether nothing stands between this stream and a next request."""
+        """Whether the stream is ready for another request."""
         raise NotImplementedError
 
     def surplus(self) -> int:
-        """Bytes that came and belong to no response."""
+        """Bytes received that belong to no response."""
         raise NotImplementedError
 
     def abort(self) -> None:
-        """End it at once; whatever was under way on it is cut."""
+        """End the stream at once, even with a request under way."""
         raise NotImplementedError
 
     def leave(self) -> bytes:
-        """It goes on as a tunnel: what came early."""
+        """Hand the stream over to a tunnel; returns the bytes received early."""
         raise NotImplementedError
 
     def weight(self) -> int:
-        """Bytes that are held for the endpoint."""
+        """Bytes held for the endpoint."""
         raise NotImplementedError

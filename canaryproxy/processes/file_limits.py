@@ -4,7 +4,7 @@ import contextlib
 import resource
 
 from canaryproxy.config import Config
-from canaryproxy.dataplane.file_budget import connection_limit, files_for
+from canaryproxy.dataplane.resource_exhaustion import connection_limit, files_for
 from canaryproxy.processes.cpus import usable_cpus
 
 UNLIMITED = 2**31

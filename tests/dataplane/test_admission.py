@@ -61,11 +61,11 @@ def test_idle_clients_do_not_keep_newcomers_out(said: bytes, address: str) -> No
     async def test() -> None:
         async with running_cluster(limits=limited()) as w:
             idle = [await come(w, said, address) for _ in range(MOST)]
-            await until(lambda: w.places.count == MOST)
+            await until(lambda: w.slots.count == MOST)
             newcomers = [await come(w, STAY) for _ in range(5)]
             assert [await ask(one) for one in newcomers] == [b"200"] * 5
             assert await idle[0][0].read() == b""
-            assert w.places.count == MOST
+            assert w.slots.count == MOST
             delta = w.collect()
             assert dict(delta.evicted) == {"full": 5}
             assert not delta.turned_away
@@ -133,7 +133,7 @@ def test_newcomers_do_not_displace_each_other_before_they_could_ask(monkeypatch:
     async def test() -> None:
         async with running_cluster(limits=limited(2)) as w:
             first, second = await come(w, SILENT), await come(w, SILENT)
-            await until(lambda: w.places.count == 2)
+            await until(lambda: w.slots.count == 2)
             assert (await w.ask(GET)).startswith(b"HTTP/1.1 503 ")
             assert [await ask(first), await ask(second)] == [b"200"] * 2
 
@@ -150,7 +150,7 @@ def test_a_newcomer_over_tls_gets_the_place_of_an_idle_one_too() -> None:
                 await read_response(reader)
             assert await ask(await connect(w, port, "shop.test")) == b"200"
             assert await kept[0][0].read() == b""
-            await until(lambda: w.places.count == len(w.connections) == 3)
+            await until(lambda: w.slots.count == len(w.connections) == 3)
 
     run(test())
 
@@ -230,7 +230,7 @@ def test_an_address_has_no_more_connections_than_it_may() -> None:
             assert b"Proxy-Status: " in answer
             assert await ask(await come(w, STAY, "127.0.0.2")) == b"200"
             first[0][1].close()
-            await until(lambda: w.places.count_of("127.0.0.1") == 2)
+            await until(lambda: w.slots.count_of("127.0.0.1") == 2)
             assert await ask(await come(w, STAY)) == b"200"
             delta = w.collect()
             assert (dict(delta.turned_away), dict(delta.refused)) == ({"address": 1}, {429: 1})
@@ -245,7 +245,7 @@ def test_tunnels_count_until_they_end() -> None:
             _, writer = await tunnel(w)
             assert (await w.ask(GET)).startswith(b"HTTP/1.1 429 ")
             writer.close()
-            await until(lambda: w.places.count == 0)
+            await until(lambda: w.slots.count == 0)
             await tunnel(w)
 
     run(test())
@@ -324,15 +324,15 @@ def test_a_worker_that_is_full_of_exchanges_leaves_newcomers_to_others() -> None
             assert w.plane._slots.choose(w.plane.clock.now()) is not None
             for connection in w.plane._connections:
                 connection.paused = True
-                assert connection.place is not None
-                connection.place.owner = Busy()
+                assert connection.slot is not None
+                connection.slot.owner = Busy()
             assert w.plane.over_fair_share()
 
     run(test())
 
 
 class Busy:
-    """Holds a place and never gives way."""
+    """Holds a slot and never gives way."""
 
     def idle_since(self) -> float:
         return eviction.BUSY
@@ -342,20 +342,6 @@ class Busy:
 
     def evict(self) -> None:
         raise AssertionError
-
-
-def test_a_chosen_connection_can_be_closed_whatever_it_does() -> None:
-    async def test() -> None:
-        async with running_cluster(limits=limited()) as w:
-            reader, _ = await come(w, STAY)
-            (connection,) = w.connections
-            w.plane.close_client(connection, "memory")
-            assert w.places.count == 0
-            assert await reader.read() == b""
-            assert dict(w.collect().evicted) == {"memory": 1}
-            await until(lambda: not w.connections)
-
-    run(test())
 
 
 @pytest.mark.parametrize("said", [SILENT, HALF, KEPT])

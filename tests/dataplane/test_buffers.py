@@ -12,7 +12,6 @@ from canaryproxy.dataplane.buffers import (
     UNLIMITED,
     WATER,
     Buffers,
-    no_op,
 )
 
 
@@ -112,7 +111,7 @@ def test_without_a_limit_it_is_never_tight() -> None:
     buffers.add(UNLIMITED // 2)
     buffers.sweep()
     assert not buffers.tight
-    no_op()
+    buffers.crossed()
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "drop", "settle", "sweep", "press"]), st.integers(0, 2000))))

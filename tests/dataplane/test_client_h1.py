@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from canaryproxy.dataplane.buffered_connection import PIPELINE_LIMIT
 from canaryproxy.dataplane.client_h1 import REQUESTS_PER_TURN
+from canaryproxy.dataplane.evictable_connection import PIPELINE_LIMIT
 from canaryproxy.model.settings import Limits, Timeouts
 from tests.support.cluster import GET, OK, STAY, Cluster, read_head, read_response, reset, run, running_cluster
 

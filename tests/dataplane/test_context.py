@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from canaryproxy.dataplane.context import SWEEP_SECONDS, WorkerContext
+from canaryproxy.dataplane.context import SWEEP_SECONDS, Clock, Telemetry, WorkerContext
 from canaryproxy.model.decision import Decision, VersionChoice
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import PlaneSettings
@@ -17,7 +17,7 @@ STABLE = Version("stable", (Endpoint("192.0.2.1", 1), Endpoint("192.0.2.1", 2)))
 NO_ONE = Version("canary", ())
 
 
-class Clock:
+class FixedTime:
     """Time that stands still."""
 
     now = 100.0
@@ -26,20 +26,13 @@ class Clock:
         return self.now
 
 
-class Transport:
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-
 @pytest.fixture
 def context() -> Iterator[WorkerContext]:
     loop = asyncio.new_event_loop()
-    made = WorkerContext(PlaneSettings(), loop, "canaryproxy-test", Clock(), Clock(), random.Random(1).random, None)
+    clock = Clock(loop, FixedTime(), FixedTime())
+    made = WorkerContext(
+        PlaneSettings(), clock, Telemetry(clock, None, b""), "canaryproxy-test", random.Random(1).random
+    )
     yield made
     made.pools.sockets.close()
     loop.close()
@@ -93,11 +86,10 @@ def test_a_deadline_is_never_met_early(context: WorkerContext) -> None:
 
 
 def test_an_answer_of_our_own_says_who_gave_it(context: WorkerContext) -> None:
-    transport = Transport()
-    context.answer(transport, Failure.OVERLOADED, None, close=True)  # type: ignore[arg-type]
-    assert transport.written.startswith(b"HTTP/1.1 503 ")
-    assert b"canaryproxy-test" in transport.written
-    assert b"Connection: close\r\n" in transport.written
+    response = context.local_response(Failure.OVERLOADED, None, close=True)
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"canaryproxy-test" in response
+    assert b"Connection: close\r\n" in response
 
 
 def test_what_is_shared_says_what_it_is(context: WorkerContext) -> None:

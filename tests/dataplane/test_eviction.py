@@ -116,7 +116,7 @@ def test_what_has_left_takes_no_room() -> None:
     assert places.count == 0
     assert chosen(places) is None
     assert places.count_of("a") == 0
-    assert len(places._pool_of.idle._heap) < 100
+    assert len(places._common.idle._heap) < 100
 
 
 Step = tuple[str, int, float]

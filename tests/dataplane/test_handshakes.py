@@ -17,7 +17,7 @@ class Applicant:
         self.client_group = client_group
         self.since = 0.0
         self.ended = False
-        self.place: ConnectionSlot | None = None
+        self.slot: ConnectionSlot | None = None
         self._hall = hall
         self._begun = begun
         self._gone = gone
@@ -35,7 +35,7 @@ class Applicant:
         if self._gone:
             return False
         self.since = asyncio.get_running_loop().time()
-        self.place = self._hall.enter(self)
+        self.slot = self._hall.enter(self)
         self._begun.append(self.client_group)
         return True
 
@@ -78,8 +78,8 @@ def test_the_longest_of_the_address_with_most_gives_way() -> None:
         assert [one.ended for one in flood] == [True] * 15 + [False] * 5
         assert (evicted, hall.under_way) == (15, 6)
         for one in [honest, *flood]:
-            assert one.place is not None
-            hall.leave(one.place)
+            assert one.slot is not None
+            hall.leave(one.slot)
         assert hall.under_way == 0
 
     run(test())
@@ -146,8 +146,8 @@ def test_one_that_ends_lets_the_next_one_begin_at_once(monkeypatch: pytest.Monke
         await turns(10)
         assert len(begun) == 3
         for one in line:
-            if one.place is not None and not one.ended:
-                hall.leave(one.place)
+            if one.slot is not None and not one.ended:
+                hall.leave(one.slot)
         await turns(10)
         assert len(begun) == 5
         hall.close()
@@ -188,7 +188,7 @@ def test_short_turns_let_more_begin() -> None:
 
 
 def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handshakes, "LONG_SECONDS", 2)
+    monkeypatch.setattr(handshakes, "LONG_LINE", 2)
     monkeypatch.setattr(handshakes, "TURN_SECONDS", -1.0)
 
     async def test() -> None:
@@ -199,14 +199,14 @@ def test_in_a_long_line_the_newest_comes_first(monkeypatch: pytest.MonkeyPatch) 
             hall.request(one)
         while hall.waiting:
             await asyncio.sleep(0)
-        assert sorted(line, key=lambda one: one.place.entry[1]) == [line[3], line[2], line[0], line[1]]  # type: ignore[union-attr,index]
+        assert sorted(line, key=lambda one: one.slot.entry[1]) == [line[3], line[2], line[0], line[1]]  # type: ignore[union-attr,index]
 
     run(test())
 
 
 def test_an_applicant_that_is_gone_waits_in_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the newest come first, the oldest are never picked as long as a flood lasts."""
-    monkeypatch.setattr(handshakes, "LONG_SECONDS", 2)
+    monkeypatch.setattr(handshakes, "LONG_LINE", 2)
     monkeypatch.setattr(handshakes, "TURN_SECONDS", -1.0)
 
     async def test() -> None:

@@ -117,7 +117,7 @@ def test_strangers_that_say_nothing_are_counted_and_give_way() -> None:
                 await asyncio.sleep(0.01)
             assert (await ask(w, port, V1 + GET)).endswith(b"ok")
             assert await silent[0][0].read() == b""
-            assert w.places.count <= 3
+            assert w.slots.count <= 3
             for _, writer in silent:
                 writer.close()
 

@@ -6,14 +6,37 @@ import socket
 import ssl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canaryproxy.dataplane import handshakes
+from canaryproxy.dataplane.pending_connection import MAX_HELLO_BYTES, bytes_needed
 from canaryproxy.model.certificate import ListenerTls
 from canaryproxy.model.settings import Limits, PlaneSettings, Timeouts
-from tests.dataplane.test_client_hello import HELLO, records
 from tests.dataplane.test_tls import OURS, SHOP, connect, listen, trusting
 from tests.support.admin import until
 from tests.support.cluster import STAY, Cluster, read_response, run, running_cluster
+
+
+def hello() -> bytes:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="shop.test")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+HELLO = hello()
+
+
+def records(data: bytes, sizes: list[int]) -> bytes:
+    """The message in records of these sizes, over and over."""
+    message, made, number = data[5:], b"", 0
+    while message:
+        size = sizes[number % len(sizes)]
+        piece, message, number = message[:size], message[size:], number + 1
+        made += b"\x16\x03\x01" + len(piece).to_bytes(2) + piece
+    return made
 
 
 def few(handshakes: int = 2, header: float = 30.0) -> PlaneSettings:
@@ -76,7 +99,7 @@ def test_half_handshakes_give_way_and_honest_clients_get_through() -> None:
             async with asyncio.timeout(30):
                 with contextlib.suppress(ConnectionError):
                     await half[0][0].read()
-            await until(lambda: w.places.count <= 2 + 3)
+            await until(lambda: w.slots.count <= 2 + 3)
 
     run(test())
 
@@ -91,7 +114,7 @@ def test_one_that_leaves_in_the_midst_leaves_nothing_behind(said: bytes) -> None
             writer.write_eof()
             with contextlib.suppress(ConnectionError):
                 await reader.read()
-            await until(lambda: w.places.count == 0)
+            await until(lambda: w.slots.count == 0)
             assert w.listeners[1].pending_count == w.plane.handshakes.under_way == 0
 
     run(test())
@@ -137,7 +160,7 @@ def test_all_of_it_has_the_time_of_a_head(said: bytes) -> None:
             reader, _ = await say(w, await listen(w, ListenerTls((SHOP,))), said)
             with contextlib.suppress(ConnectionError):
                 await reader.read()
-            await until(lambda: w.places.count == 0)
+            await until(lambda: w.slots.count == 0)
             assert w.listeners[1].pending_count == 0
 
     run(test())
@@ -153,7 +176,7 @@ def test_a_client_cannot_negotiate_again() -> None:
             reader, writer = await connect(w, await listen(w, ListenerTls((SHOP,))), "shop.test", made)
             writer.write(STAY)
             await read_response(reader)
-            context = w.listeners[1].terminator
+            context = w.listeners[1].sni_contexts
             assert context is not None
             assert context.context.options & ssl.OP_NO_RENEGOTIATION
             assert context._default.options & ssl.OP_NO_RENEGOTIATION
@@ -184,3 +207,35 @@ def test_a_listener_that_ends_closes_those_who_wait() -> None:
                 assert silent.recv(1) == b""
 
     run(test())
+
+
+def test_a_hello_is_awaited_to_its_end_and_no_further() -> None:
+    for length in range(len(HELLO)):
+        assert length < bytes_needed(HELLO[:length]) <= len(HELLO)
+    assert bytes_needed(HELLO) == 0
+    assert bytes_needed(HELLO + b"more") == 0
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=5), st.data())
+def test_one_in_many_records_too(sizes: list[int], data: st.DataObject) -> None:
+    whole = records(HELLO, sizes)
+    length = data.draw(st.integers(0, len(whole) - 1))
+    assert length < bytes_needed(whole[:length]) <= len(whole)
+    assert bytes_needed(whole) == 0
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_hello_is_not_waited_for_for_ever(data: bytes) -> None:
+    wanted = bytes_needed(data)
+    assert wanted == 0 or len(data) < wanted <= MAX_HELLO_BYTES + 2**14 + 300
+
+
+def test_garbage_is_handed_to_the_library_at_once() -> None:
+    for data in (
+        b"GET / HTTP/1.1",
+        b"\x16\x03\x01\x00\x00",
+        b"\x16\x03\x01\xff\xff",
+        b"\x16\x03\x01\x00\x05\x02",
+        b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(2**14),
+    ):
+        assert bytes_needed(data) == 0

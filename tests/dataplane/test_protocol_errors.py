@@ -302,10 +302,10 @@ TROUBLES: dict[str, tuple[Callable[[Stand], None], str, str]] = {
         "Name or service not known",
     ),
     "not opening": (not_opening, "connection_timeout", "no connection within 1 s"),
-    "silent": (silent, "http_response_timeout", "no byte came for 1 s"),
-    "silent within": (silent_within, "http_response_timeout", "no byte came for 1 s"),
-    "deaf": (deaf, "http_response_timeout", "nothing of the request was taken for 1 s"),
-    "too late for the shield": (shield_over, "http_response_timeout", "the shield's time was over"),
+    "silent": (silent, "http_response_timeout", "no byte was received for 1 s"),
+    "silent within": (silent_within, "http_response_timeout", "no byte was received for 1 s"),
+    "deaf": (deaf, "http_response_timeout", "no byte of the request was read for 1 s"),
+    "too late for the shield": (shield_over, "http_response_timeout", "no response within the shield's timeout"),
     "closed": (ends(b"", None), "connection_terminated", "the connection was closed before a response"),
     "reset": (
         ends(b"", RESET),
@@ -343,17 +343,17 @@ TROUBLES: dict[str, tuple[Callable[[Stand], None], str, str]] = {
     "a switch": (
         answers(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
         "http_protocol_error",
-        "101 to something that was not asked for",
+        "101 without a request to switch protocols",
     ),
     "more than the length": (
         answers(HEAD + b"Content-Length: 2\r\n\r\nokay"),
         "http_protocol_error",
-        "more bytes came than the response has",
+        "more bytes were received than the response has",
     ),
     "a body where none may be": (
         answers(b"HTTP/1.1 204 No Content\r\n\r\nbody"),
         "http_protocol_error",
-        "more bytes came than the response has",
+        "more bytes were received than the response has",
     ),
     "a tunnel": (break_tunnel, "connection_terminated", "the tunnel broke (Connection reset by peer)"),
     "hints without end": (

@@ -121,10 +121,3 @@ def test_many_small_pieces_cost_more_than_they_are_long() -> None:
         replay.keep(b"x")
         count += 1
     assert count * PIECE < 3 * REPLAY_LIMIT
-
-
-def test_the_end_of_a_body_is_kept_as_its_trailers() -> None:
-    replay = ReplayBuffer(Buffers())
-    assert replay.trailers is None
-    replay.end((b"X-Sum: 1",))
-    assert replay.trailers == (b"X-Sum: 1",)

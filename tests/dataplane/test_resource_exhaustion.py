@@ -11,18 +11,25 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canaryproxy.dataplane.resource_exhaustion import (
+    FILES_PER_CONNECTION,
     FULL,
     LOG_PERIOD_SECONDS,
+    RESERVED_FILES,
     UNVERIFIED_ERRORS,
     ResourceExhaustion,
+    connection_limit,
+    connections_within,
     describe,
+    files_for,
     lacks,
     limit,
     no_descriptor,
     reachable,
-    say,
+    send_last,
 )
 from canaryproxy.dataplane.sockets import Sockets
 from canaryproxy.dataplane.tls import client_context
@@ -90,7 +97,7 @@ def shortage(clock: Clock) -> Iterator[ResourceExhaustion]:
 def test_what_is_lacking_here_is_ours(
     number: int, shortage: ResourceExhaustion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert shortage.ours(OSError(number, "x"), "127.0.0.1", 80)
+    assert shortage.caused_here(OSError(number, "x"), "127.0.0.1", 80)
     assert "connections to endpoints could not be opened: " in caplog.text
     assert "charged to no version" in caplog.text
 
@@ -99,7 +106,7 @@ def test_what_is_lacking_here_is_ours(
 def test_everything_else_is_theirs(
     number: int | None, shortage: ResourceExhaustion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not shortage.ours(OSError() if number is None else OSError(number, "x"), "127.0.0.1", 80)
+    assert not shortage.caused_here(OSError() if number is None else OSError(number, "x"), "127.0.0.1", 80)
     assert not caplog.text
 
 
@@ -108,7 +115,7 @@ def test_an_endpoint_for_which_there_is_no_address_here_is_no_want_of_a_port(sho
     error = OSError(errno.EADDRNOTAVAIL, "x")
     assert reachable("127.0.0.1", 80)
     assert not reachable("fe80::1", 80)  # no interface is named
-    assert not shortage.ours(error, "fe80::1", 80)
+    assert not shortage.caused_here(error, "fe80::1", 80)
 
 
 def test_it_is_logged_at_once_and_then_now_and_then_with_its_number(
@@ -118,12 +125,12 @@ def test_it_is_logged_at_once_and_then_now_and_then_with_its_number(
         shortage.note("this")
     shortage.note("that")
     assert [record.getMessage() for record in caplog.records] == [
-        "this; 1 since the last such line, charged to no version",
-        "that; 1 since the last such line, charged to no version",
+        "this (1 since the last such line, charged to no version)",
+        "that (1 since the last such line, charged to no version)",
     ]
     clock.now = LOG_PERIOD_SECONDS
     shortage.sweep()
-    assert "this; 4 since the last such line" in caplog.text
+    assert "this (4 since the last such line" in caplog.text
     shortage.sweep()
     assert len(caplog.records) == 3
 
@@ -132,7 +139,7 @@ def test_the_last_ones_are_logged_at_the_end(shortage: ResourceExhaustion, caplo
     for _ in range(5):
         shortage.note("this")
     shortage.close()
-    assert "this; 4 since the last such line" in caplog.text
+    assert "this (4 since the last such line" in caplog.text
     shortage.close()
     assert len(caplog.records) == 2
 
@@ -145,11 +152,11 @@ def test_each_reason_has_its_remedy() -> None:
 
 
 def test_few_descriptors_left_are_noticed(shortage: ResourceExhaustion) -> None:
-    assert not shortage.near()
+    assert not shortage.nearly_out()
     with no_more_files(2):
-        assert shortage.near()
+        assert shortage.nearly_out()
     with no_more_files():
-        assert shortage.near()
+        assert shortage.nearly_out()
         with pytest.raises(OSError, match="Too many open files"):
             os.dup(0)
 
@@ -179,10 +186,10 @@ def test_last_words_to_one_who_is_gone_are_no_error() -> None:
     ours, theirs = socket.socketpair()
     theirs.close()
     with ours:
-        say(ours, b"no room")
+        send_last(ours, b"no room")
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        say(ours, b"")
+        send_last(ours, b"")
 
 
 # As clients see it.
@@ -435,3 +442,32 @@ def test_a_worker_has_no_more_clients_than_its_own_descriptors_allow() -> None:
             second[1].close()
 
     run(test())
+
+
+@pytest.mark.parametrize(
+    ("files", "clients"),
+    [(256, 96), (1024, 480), (64, 20), (32, 4), (20_064, 10_000), (4, 1), (1, 1), (2**31, 2**30 - 32)],
+)
+def test_clients_that_fit(files: int, clients: int) -> None:
+    assert connections_within(files) == clients
+
+
+@given(st.integers(16, 2**31))
+def test_some_are_always_left_for_the_rest(files: int) -> None:
+    left = files - FILES_PER_CONNECTION * connections_within(files)
+    assert left >= min(RESERVED_FILES, files // 4)
+
+
+@given(st.integers(1, 10**6))
+def test_what_is_wanted_is_enough(clients: int) -> None:
+    assert connections_within(files_for(clients)) >= min(clients, connections_within(files_for(clients)))
+    assert files_for(clients) <= 4 * RESERVED_FILES or connections_within(files_for(clients)) == clients
+
+
+@given(st.integers(1, 10**6), st.integers(8, 10**6), st.integers(1, 64))
+def test_an_instance_never_serves_more_than_it_is_to_or_than_its_workers_can(
+    wanted: int, files: int, workers: int
+) -> None:
+    found = connection_limit(wanted, files, workers)
+    assert 1 <= found <= wanted
+    assert found <= workers * connections_within(files)

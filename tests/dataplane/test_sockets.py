@@ -139,7 +139,7 @@ def test_a_worker_without_sockets_of_its_own_adopts_none(monkeypatch: pytest.Mon
     async def test() -> None:
         sockets = Sockets(asyncio.get_running_loop())
         assert not sockets.direct
-        with socket.socket() as sock, pytest.raises(RuntimeError, match="no sockets of its own"):
+        with socket.socket() as sock, pytest.raises(RuntimeError, match="no poller"):
             sockets.adopt(sock, Greeter())
         sockets.close()
 

@@ -2,10 +2,13 @@
 test_downstream.py.
 """
 
+import socket
+import struct
+
 import pytest
 
 from canaryproxy.dataplane.client_stream import ClientStream
-from canaryproxy.dataplane.transports import FastProtocol, FastTransport, reset
+from canaryproxy.dataplane.transports import FastProtocol, FastTransport, disconnected, reset
 from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
 from tests.support.simulation import ALIKE, Hearer, Simulation, on
 
@@ -125,3 +128,27 @@ def test_what_has_no_socket_any_more_can_be_reset(error: Exception) -> None:
 
     reset(Gone())  # type: ignore[arg-type]
     assert aborted == 1
+
+
+class Held:
+    """A transport that only has a socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def get_extra_info(self, _: str) -> socket.socket:
+        """The socket."""
+        return self._sock
+
+
+def test_only_peers_that_reset_have_vanished() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        clients = [socket.create_connection(server.getsockname()) for _ in range(3)]
+        held = [Held(server.accept()[0]) for _ in clients]
+        clients[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        clients[0].close()
+        clients[1].shutdown(socket.SHUT_WR)
+        assert disconnected(held) == [held[0]]  # type: ignore[arg-type,comparison-overlap]
+        assert disconnected([]) == []
+        for sock in (*clients[1:], *(one.get_extra_info("") for one in held)):
+            sock.close()

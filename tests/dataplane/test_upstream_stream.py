@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from canaryproxy.dataplane.exchange import Exchange
-from canaryproxy.dataplane.mirror_copy import MirrorCopy
+from canaryproxy.dataplane.mirror import MirrorCopy
 from canaryproxy.dataplane.upstream_h1 import UpstreamConnection
 from canaryproxy.dataplane.upstream_stream import ResponseHandler, UpstreamStream
 from canaryproxy.model.failure import Failure

@@ -78,8 +78,8 @@ def test_who_cannot_be_served_is_refused_and_no_version_is_charged(
         }
         assert len(failures) == 2 * len(FAILURES)
         assert not any(failures.values()), (failures, log.read_text())
-        assert "clients were turned away" in log.read_text()
-        assert log.read_text().count("turned away") <= 10
+        assert "clients were refused" in log.read_text()
+        assert log.read_text().count("clients were refused") <= 10
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     finally:

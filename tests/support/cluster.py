@@ -11,8 +11,8 @@ from typing import Any
 
 import uvloop
 
-from canaryproxy.dataplane.client_h1 import ClientConnection
 from canaryproxy.dataplane.connection_count import SharedConnectionCount
+from canaryproxy.dataplane.evictable_connection import EvictableConnection
 from canaryproxy.dataplane.eviction import ConnectionSlots
 from canaryproxy.dataplane.exchange import Exchange
 from canaryproxy.dataplane.listener import Listener
@@ -108,7 +108,7 @@ class Cluster:
         self.clients: list[asyncio.StreamWriter] = []
 
     @property
-    def connections(self) -> list[ClientConnection]:
+    def connections(self) -> list[EvictableConnection]:
         """The clients' connections that the plane serves."""
         return list(self.plane._connections)
 
@@ -123,7 +123,7 @@ class Cluster:
         return list(self.plane.pools.by_endpoint.values())
 
     @property
-    def places(self) -> ConnectionSlots:
+    def slots(self) -> ConnectionSlots:
         """The places that clients take."""
         return self.plane._slots
 
