@@ -1,6 +1,6 @@
-"""One proxy as an object, and the composition root of the control plane: start it, reload it, stop it.
+"""One proxy as an object, and the composition root of the control plane: start, reload, stop.
 
-Requests are served by worker processes; the two planes meet only in tables down and deltas up.
+Worker processes serve the requests; the two planes exchange only tables (down) and deltas (up).
 """
 
 import asyncio
@@ -51,15 +51,15 @@ from canaryproxy.telemetry.record.log_writer import open_log
 log = logging.getLogger("canaryproxy")
 
 JUDGE_PERIOD_SECONDS = 1.0
-"""Seconds between two looks at a canary."""
+"""Seconds between two analyses of the canaries."""
 WATCH_PERIOD_SECONDS = 1.0
-"""Seconds between two looks at the config file."""
+"""Seconds between two checks of the watched files."""
 DAY_SECONDS = 86_400.0
-"""Seconds between two warnings of a certificate that ends."""
+"""Seconds between two warnings about a certificate that expires soon."""
 
 
 class StorageUnavailableError(Exception):
-    """What the config names as the state cannot be one; the message is one line for the user."""
+    """The configured state file cannot be used; the message is one line for the user."""
 
 
 class LogSetupError(Exception):
@@ -67,8 +67,8 @@ class LogSetupError(Exception):
 
 
 class Instance:
-    """One proxy. `load` reads the config again on reload; `path` is the file to watch, if there is one;
-    `report` gets every delta of every worker.
+    """One proxy. `load` reads the config again on reload; `path` is the file to watch, if any; `report` gets every
+    delta of every worker.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Instance:
             raise
 
     def _compose(self, sockets: list[socket.socket], store: Store) -> None:
-        """Make all parts, and tie them together."""
+        """Create all components and connect them."""
         count = self._config.server.workers or usable_cpus()
         identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET_BYTES)
         self._numbers = UserNumbers(secret)
@@ -152,7 +152,7 @@ class Instance:
             deltas.subscribe(partial(hand_on, self._report))
 
     async def _start_services(self, control_sockets: ControlSockets) -> None:
-        """The admin API listens before anything is served, so that it can be asked how far we are."""
+        """Start everything; the admin API listens first, so that readiness can be queried during the start."""
         await self._open_doors(control_sockets)
         reload = await self.plane.reconfiguration.start()
         await self.plane.rollouts.load_evidence()
@@ -196,31 +196,31 @@ class Instance:
         return urls(self._config, self.addresses)
 
     def _admin(self) -> AdminConfig | None:
-        """Tokens as the config has them now."""
+        """The tokens of the current config."""
         return self.config.server.admin
 
     async def _judge_loop(self) -> None:
-        """Look at every canary."""
+        """Analyse the canaries and advance the rollouts."""
         await self.plane.judges.tick(time.monotonic())
         await self.plane.rollouts.tick()
 
     async def reload(self) -> Reload:
-        """Read the config again and say in the log what came of it."""
+        """Read the config again and log the result."""
         return await self.plane.reconfiguration.reload()
 
     async def _expire(self) -> None:
-        """Say every day which certificates end soon."""
+        """Warn once a day about certificates that expire soon."""
         while True:
             warn_of_certificates(self.config, time.time())
             await asyncio.sleep(DAY_SECONDS)
 
     @property
     def config(self) -> Config:
-        """What holds: the file's config, with the canaries of the API."""
+        """The effective config: the file's, with the canaries set over the API."""
         return self.plane.topology.config
 
     async def stop(self) -> int:
-        """Drain and close; returns the number of exchanges that were cut."""
+        """Drain and close. Returns the number of exchanges that were cut."""
         cut = await self.workers.drain(self._config.server.timeouts.drain)
         await self._end()
         return cut
@@ -238,7 +238,7 @@ class Instance:
         await self.plane.close()
 
     def _files(self, path: Path) -> tuple[Path, ...]:
-        """What is watched: the config, and the files that it refers to."""
+        """The watched files: the config and the files it refers to."""
         return (path, *self.config.files)
 
     async def _watch(self, path: Path, watches: Watches) -> None:
@@ -251,13 +251,13 @@ class Instance:
 
 
 def hand_on(report: Callable[[Delta], None], news: WorkerReport | WorkerGone | WorkersChanged) -> None:
-    """Give the counts only."""
+    """Pass the deltas on, and nothing else."""
     if isinstance(news, WorkerReport):
         report(news.delta)
 
 
 def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
-    """Where requests come in, as URLs, in the order of the file."""
+    """The URLs of the listeners, in the order of the file."""
     return [
         f"{'https' if listener.tls else 'http'}://{listening_text(listener.address, at)}"
         for listener, at in zip(config.server.listen, addresses, strict=False)
@@ -265,7 +265,7 @@ def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
 
 
 async def run_every_second(what: Callable[[], Awaitable[None]]) -> None:
-    """Once a second, for ever, whatever happens."""
+    """Run `what` once a second until cancelled; exceptions are logged."""
     while True:
         await asyncio.sleep(JUDGE_PERIOD_SECONDS)
         try:
@@ -275,8 +275,8 @@ async def run_every_second(what: Callable[[], Awaitable[None]]) -> None:
 
 
 def check_log(config: AccessLogConfig | None, *others: Path) -> None:
-    """Whether workers will be able to write the access log, if one is wanted: into a file, a pipe or a terminal, but
-    none of the `others`. Raises `LogSetupError`.
+    """Check that workers will be able to write the access log: into a file, a pipe or a terminal, but none of the
+    `others`. Raises `LogSetupError`.
     """
     if config is None or config.path == "-":
         return
@@ -290,12 +290,12 @@ def check_log(config: AccessLogConfig | None, *others: Path) -> None:
 
 
 def state_location(state: str, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The file of the state, if it has one."""
+    """The path of the state file; None for `memory`."""
     return None if state == "memory" else probe_socket_path(state, environ)
 
 
 def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
-    """Where the state is kept. Raises `StorageUnavailableError` for what is surely no place of ours."""
+    """The state storage. Raises `StorageUnavailableError` for a file that is not ours."""
     file = state_location(path, environ)
     if file is None:
         return MemoryStore()
@@ -310,5 +310,5 @@ def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
 
 
 def limited(first: WorkerConfig, connections: int, buffers: int) -> WorkerConfig:
-    """The first message to a worker, with the number of clients that the files allow and its part of the memory."""
+    """The first message to a worker, with its limits on connections and on buffers (bytes)."""
     return replace(first, limits=replace(first.limits, max_connections=connections, buffers=buffers))

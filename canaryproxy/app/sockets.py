@@ -14,14 +14,14 @@ from canaryproxy.processes.unix_socket import Bound, listen_at
 
 @dataclass(frozen=True, slots=True)
 class ControlSockets:
-    """Sockets of the admin API and of the probes, where wanted."""
+    """Sockets of the admin API and of the probes; None for those not configured."""
 
     admin: socket.socket | None
     probes: socket.socket | None
     local: Bound | None
 
     def close(self) -> None:
-        """Close them."""
+        """Close all of them."""
         for sock in filter(None, (self.admin, self.probes, None if self.local is None else self.local.sock)):
             sock.close()
         if self.local is not None:
@@ -29,7 +29,7 @@ class ControlSockets:
 
 
 def open_sockets(config: Config) -> tuple[ControlSockets, list[socket.socket]]:
-    """Sockets of the control plane, then those for requests. Raises `ListenError`."""
+    """The sockets of the control plane, then the listeners for requests. Raises `ListenError`."""
     opened: list[socket.socket] = []
 
     def listening(host: str, port: int) -> socket.socket:
@@ -52,7 +52,7 @@ def open_sockets(config: Config) -> tuple[ControlSockets, list[socket.socket]]:
 
 
 def probe_socket_path(path: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """A relative path counts from the directory that the service manager or the image has for the state
-    (STATE_DIRECTORY, systemd.exec(5)), else from the working directory.
+    """Resolve a path relative to the state directory that the service manager or the image sets (STATE_DIRECTORY,
+    systemd.exec(5)), else to the working directory.
     """
     return Path(environ.get("STATE_DIRECTORY", "").split(":")[0], path)

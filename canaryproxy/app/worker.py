@@ -1,7 +1,7 @@
-"""The data-plane process: a data plane at the end of a link.
+"""The data-plane process: a `DataPlane` at the end of an IPC channel.
 
-It lives as long as the link: when the supervisor is gone, its table cannot be updated, so it ends.
-Signals of the process group (Ctrl-C) are the supervisor's business; a worker is ordered to drain.
+A worker lives as long as its channel: without the supervisor its table cannot be updated. Signals of the process group
+(Ctrl-C) are ignored: the supervisor orders workers to drain.
 """
 
 import asyncio
@@ -50,16 +50,18 @@ MAX_REPORT_PERIOD_SECONDS = 1.0
 """Seconds between two deltas."""
 
 FEW_CELLS = 100
-"""A delta with more of them is long: the next one waits in proportion, so that a worker with a thousand busy routes
-does not spend its time on telling about them."""
+"""Cells of a delta above which the pause before the next one grows in proportion: a worker with a thousand busy routes
+must not spend its time on reports.
+"""
 
 GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
-"""Objects made before the youngest are searched for garbage, such searches before the next older ones are, and of those
-before all are. Each holds the loop: with 10,000 objects, 3 to 5 ms twice a second under a flood of connections."""
+"""Thresholds of the garbage collector's three generations. Each collection blocks the event loop: with 10,000 objects,
+for 3 to 5 ms twice a second under a flood of connections.
+"""
 
 
 class Worker:
-    """Serves inherited, listening sockets as ordered over `channel`. `memory` is shared by all workers."""
+    """Serves inherited listening sockets as ordered over the channel `wire`. `memory` is shared by all workers."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket], memory: mmap.mmap) -> None:
         self._loop = loop
@@ -76,7 +78,7 @@ class Worker:
         return f"<Worker {self._plane!r}>"
 
     def _received(self, message: Message) -> None:
-        """What goes wrong here ends the link and so the worker; the supervisor starts another one."""
+        """An exception closes the channel and ends the worker; the supervisor starts another one."""
         try:
             self._follow(message)
         except Exception:
@@ -102,7 +104,7 @@ class Worker:
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        """What cannot report or drain ends."""
+        """A worker whose report or drain task failed is useless: end it."""
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("the worker ends", exc_info=task.exception())
@@ -133,14 +135,14 @@ class Worker:
         self._go(self._report(plane))
 
     def _publish(self, plane: DataPlane, publication: Publication) -> None:
-        """The next head is decided by this table. What was counted before is reported before."""
+        """Send what was counted under the old table, then decide the next request head by the new one."""
         self._table = apply(self._table, publication)
         self.wire.send(plane.deltas())
         plane.publish(self._table)
         self.wire.send(Acknowledged(publication.generation))
 
     async def _report(self, plane: DataPlane) -> None:
-        """Deltas, also as a sign of life. While the supervisor does not read, counts gather here."""
+        """Send deltas, which are also the heartbeat. While the supervisor does not read, counts accumulate here."""
         pause = REPORT_PERIOD_SECONDS
         while True:
             await asyncio.sleep(pause)
@@ -186,7 +188,7 @@ async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.
 
 
 def run(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
-    """The life of a worker process, until its link ends."""
+    """Run a worker process until its channel closes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with in_background(), runner() as running:
@@ -194,5 +196,5 @@ def run(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) ->
 
 
 def runner() -> asyncio.Runner:
-    """A runner on uvloop."""
+    """An `asyncio.Runner` on uvloop."""
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)

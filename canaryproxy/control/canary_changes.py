@@ -1,4 +1,4 @@
-"""What it means for a route that its canary comes, goes or is another one: whether it may, and what is said of it."""
+"""Adding, removing and replacing the canary of a route: checks, texts and events."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from canaryproxy.rollout.state import IllegalTransitionError, Notice
 log = logging.getLogger("canaryproxy")
 
 MAX_NAMED = 20
-"""Rules that are named one by one."""
+"""Rules that a message names."""
 
 
 class NoCanaryError(Exception):
@@ -26,9 +26,7 @@ class NoCanaryError(Exception):
 
 
 def check_removable(route: str, state: RouteState, rules: Sequence[RuleConfig]) -> None:
-    """Whether the canary may be removed: nothing may be sent to it. Raises `NoCanaryError` and
-    `IllegalTransitionError`.
-    """
+    """Check that nothing is sent to the canary. Raises `NoCanaryError` and `IllegalTransitionError`."""
     if state.plain:
         raise NoCanaryError(route)
     if state.rollout.moves:
@@ -42,7 +40,7 @@ def check_removable(route: str, state: RouteState, rules: Sequence[RuleConfig]) 
 
 
 def canary_text(state: RouteState) -> tuple[Notice, ...]:
-    """What there is to tell of a rollout that has ended with its canary, or may begin with a new one."""
+    """The notice for a rollout that ended with its canary, or may begin with a new one."""
     if state.rollout.phase == "rolled_back":
         return (Notice("warning", f"the rollout has ended, all traffic goes to stable: {state.rollout.why}"),)
     words = "the canary was removed after its rollout" if state.plain else "a canary again; a rollout may begin"
@@ -50,7 +48,7 @@ def canary_text(state: RouteState) -> tuple[Notice, ...]:
 
 
 def difference(before: VersionConfig | None, after: VersionConfig | None) -> str:
-    """What was the canary, and what is now: where, as which version, and that its settings are others."""
+    """The old and the new canary as text: URLs and version, or that other settings differ."""
     was, now = _shown(before), _shown(after)
     if was != now:
         return f"{was} -> {now}"
@@ -76,6 +74,6 @@ def publish_change(events: EventBus, at: float, before: Config, after: Config, g
 
 
 def publish_all(events: EventBus, at: float, begun: Mapping[str, RolloutResult], actor: str, generation: int) -> None:
-    """Say what other canaries, and canaries that are no more, have done to rollouts."""
+    """Publish the effects of added and removed canaries on rollouts."""
     for route, done in begun.items():
         publish_rollout(events, at, route, done.rollout, done.notice, actor, generation)

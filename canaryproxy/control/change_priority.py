@@ -1,6 +1,6 @@
-"""What changes traffic goes first: while a change is under way, what is only read waits for it, though not for long.
+"""Changes go first: while one is in progress, reads wait for it, for a limited time.
 
-A change passes through the event loop many times, and each time all that is ready there runs before it goes on.
+A change passes through the event loop many times, and each time waits for everything that is ready to run.
 """
 
 import asyncio
@@ -8,11 +8,11 @@ import contextlib
 from collections.abc import Iterator
 
 MAX_WAIT_SECONDS = 0.25
-"""Seconds that a reader waits for changes at most: a disk or a worker that hangs does not stop reading."""
+"""Seconds that a read waits at most: a hanging disk or worker must not stop reads."""
 
 
 class ChangePriority:
-    """Knows whether a change is under way."""
+    """Counts the changes in progress."""
 
     def __init__(self) -> None:
         self._changes = 0
@@ -23,7 +23,7 @@ class ChangePriority:
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
-        """Until the end of the block a change is under way."""
+        """A change is in progress until the end of the block."""
         self._changes += 1
         self._none.clear()
         try:
@@ -34,13 +34,13 @@ class ChangePriority:
                 self._none.set()
 
     async def yield_to_changes(self) -> None:
-        """Let changes go first, if there are any."""
+        """Wait for changes in progress."""
         if self._changes:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(MAX_WAIT_SECONDS):
                     await self._none.wait()
 
     async def breathe(self) -> None:
-        """Between two steps of something long: let everybody have a turn, and changes be finished."""
+        """Between two steps of a long task: yield to the event loop and to changes."""
         await asyncio.sleep(0)
         await self.yield_to_changes()

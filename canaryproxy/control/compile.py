@@ -1,7 +1,6 @@
-"""Config to routing table: the user's words to the machine's, and the only place a weight comes from.
+"""Compiles the config and the state of routes to routing tables: the only source of weights.
 
-Pure. Traffic is a function of state: to change a weight, change the state and compile again,
-nothing ever edits a table.
+Pure. Traffic is a function of state: to change a weight, change the state and compile again. No table is ever modified.
 """
 
 import math
@@ -34,11 +33,11 @@ def compile_table(
     known: "KnownRoutes | None" = None,
     workers: int = 1,
 ) -> RoutingTable:
-    """The table of a config, of what was changed since, what its names mean now and which endpoints are ill.
+    """The table of a config, the changed state of its routes, DNS answers and unhealthy endpoints.
 
-    Routes keep their order. Without a `state` the config's own weights and rules hold. `known` remembers what was
-    compiled from the same inputs, so that a change costs what has changed. Limits on exchanges are divided by
-    the number of `workers`, each of which has the same table.
+    Routes keep their order. Without a `state` the config's own weights and rules apply. `known` caches compiled routes
+    by their inputs, so that a change costs what has changed. Limits on exchanges are divided by the number of
+    `workers`, each of which gets the same table.
     """
     known = {} if known is None else known
     for gone in known.keys() - config.routes.keys():
@@ -55,7 +54,7 @@ def compile_table(
 
 
 class Inputs(NamedTuple):
-    """What a route is compiled from."""
+    """Everything a route is compiled from."""
 
     route: RouteConfig
     state: RouteState | None
@@ -63,7 +62,7 @@ class Inputs(NamedTuple):
     unhealthy: Set[Endpoint]
 
     def same(self, other: "Inputs") -> bool:
-        """Whether the same comes of it."""
+        """Whether both compile to the same route."""
         return self.route is other.route and self.state is other.state and self[2:] == other[2:]
 
 
@@ -109,7 +108,7 @@ def _route(
 
 
 def _extras(route: RouteConfig, state: RouteState) -> WrittenStep | None:
-    """What the step of a rollout brings with it."""
+    """The rules and the mirror of the current rollout step."""
     rollout = state.rollout
     if rollout.phase not in ("progressing", "paused") or rollout.step is None:
         return None
@@ -129,7 +128,7 @@ def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoin
 
 
 def plane_settings(config: Config) -> PlaneSettings:
-    """The settings of the data plane, sent once at start: a change here needs a restart."""
+    """The settings of the data plane, sent once at start: a change takes a restart."""
     limits, timeouts = config.server.limits, config.server.timeouts
     return PlaneSettings(
         limits=Limits(
@@ -157,7 +156,7 @@ def plane_settings(config: Config) -> PlaneSettings:
 
 
 def worker_config(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> WorkerConfig:
-    """The first message to the worker of a slot, without its table. Users are numbered under the `secret`."""
+    """The first message to the worker of a slot, without its table. `secret` keys the hashes of users."""
     server = config.server
     log = server.access_log
     settings = plane_settings(config)
@@ -183,7 +182,7 @@ def listen_addresses(config: Config) -> tuple[tuple[str, int], ...]:
 
 
 def certificates(config: Config) -> list[ListenerTls | None]:
-    """What every listener answers TLS handshakes with, in the order of the file; None for a plain one."""
+    """The certificates of every listener in the order of the file; None for one without TLS."""
     return [None if listener.tls is None else _listener_tls(listener.tls) for listener in config.server.listen]
 
 

@@ -1,8 +1,8 @@
-"""What an edited config does to a route, key by key, in whatever phase its rollout is. Pure.
+"""The effects of an edited config on a route, key by key, in any phase of its rollout. Pure.
 
-Every key has a row in `EFFECTS`: an edit is applied or waits, with an event either way; nothing is ignored. Another
-canary, another plan and a weight that waits are changes of state (`canaryproxy.rollout`, `control.state`); all else the
-next table, judge or tick takes from the config.
+Every key has a row in `EFFECTS`: an edit is applied or waits, and is always reported. Another canary, another plan and
+a waiting weight change the state (`canaryproxy.rollout`, `control.state`); everything else is read from the config by
+the next table, judge or tick.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -50,23 +50,22 @@ EFFECTS: dict[str, str] = {
     "rollout.hooks": "for every call from now on",
     "rollout.notify": "for every message from now on",
 }
-"""When an edit of a key has its effect; empty where a sentence of its own says so."""
+"""When an edit of a key takes effect; empty where another text says so."""
 
 PLAN = ("rollout.steps", "rollout.every", "rollout.step_timeout")
-"""What the plan of a rollout under way is made of."""
+"""The keys of a rollout's plan."""
 
 
 def differing(before: Mapping[str, str], after: Mapping[str, str]) -> frozenset[str]:
-    """What was heard otherwise before. What was not heard of at all, by an older version, is no edit."""
+    """The keys whose text has changed. A key that an older version did not store is no edit."""
     return frozenset(key for key, value in after.items() if before.get(key, value) != value)
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What another config says of a route: what is `is_immediate_change` of it, the `keys` that say something else, as
-    they are written (`shield`, `rollout.bake`), and whether the evidence about the canary starts `over`. One that is
-    not
-    `by_file` was requested through the API, and is reported there.
+    """The differences between two configs of a route: the texts `heard` of the new one, the edited `keys` as written
+    (`shield`, `rollout.bake`), and whether the evidence about the canary starts `over`. Edits over the API are not
+    `by_file` and are reported there.
     """
 
     is_immediate_change: Mapping[str, str]
@@ -76,19 +75,19 @@ class Edit:
 
 
 def compare(before: Config | None, after: Config) -> dict[str, Edit]:
-    """What was edited of each route that there is. Of a config before the process only what was heard is known."""
+    """The edits of each route. Without the config `before` only the stored texts can be compared."""
     known: Mapping[str, RouteConfig] = {} if before is None else before.routes
     return {name: compared(known.get(name), route) for name, route in after.routes.items()}
 
 
 def compare_again(found: Mapping[str, Edit], before: Config, guessed: Config, after: Config) -> dict[str, Edit]:
-    """The same of `after`, where what `guessed` comes to is known: only other canaries are compared again."""
+    """Update the edits `found` for `guessed` to `after`, which differs in canaries only."""
     others = [name for name, route in after.routes.items() if route.canary is not guessed.routes[name].canary]
     return {**found, **{name: compared(before.routes.get(name), after.routes[name]) for name in others}}
 
 
 def compared(before: RouteConfig | None, after: RouteConfig) -> Edit:
-    """What was edited of one route."""
+    """The edits of one route."""
     if before is None or before == after:
         return Edit(heard_of(after))
     return Edit(heard_of(after), tuple(_keys(before, after)), _over(before, after))
@@ -106,7 +105,7 @@ def _keys(before: RouteConfig, after: RouteConfig) -> Iterator[str]:
 
 
 def _over(before: RouteConfig, after: RouteConfig) -> bool:
-    """Whether the evidence is about another pair of versions, or is judged otherwise."""
+    """Whether the evidence is about other versions, or is judged differently."""
     return (
         before.canary != after.canary
         or before.stable.origins != after.stable.origins
@@ -116,13 +115,13 @@ def _over(before: RouteConfig, after: RouteConfig) -> bool:
 
 
 WRITTEN = {"plan": "rollout.steps"}
-"""What is heard under another name than it is written."""
+"""Keys of `heard` that differ from the config's."""
 
 
 @dataclass(frozen=True, slots=True)
 class FollowedEdit:
-    """What comes of an edit: the route's state, the `turns` of its rollout, the `notes` on the edit, and what is
-    `changed` that a rollout has to follow.
+    """The result of an edit: the route's state, the `turns` of its rollout, `notes` on the edit, and the `changed` keys
+    that a rollout has to follow.
     """
 
     state: RouteState
@@ -132,13 +131,13 @@ class FollowedEdit:
 
     @property
     def words(self) -> str:
-        """For the book."""
+        """The text for the audit history."""
         return "; ".join(one.words for one in (*self.turns, *self.notes))
 
 
 def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float, change: RolloutEvent) -> FollowedEdit:
-    """What an edit does to a route: a rollout starts over for another canary, by the event `change`, and goes on by
-    another plan.
+    """Apply an edit to a route: a rollout starts over for another canary, by the event `change`, and adopts another
+    plan.
     """
     changed = differing(before.heard, edit.is_immediate_change) - _back_again(before, edit)
     heard = _to_hear(before, edit)
@@ -153,14 +152,14 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
 
 
 def _to_hear(before: RouteState, edit: Edit) -> Mapping[str, str]:
-    """With the canary that was there before it was removed, and what a later version had heard beside."""
+    """The texts to store: with the removed canary, and with the keys of a later version."""
     last = before.heard.get("canary") or before.heard.get("removed", "")
     heard = {**heard_later(before.heard), **edit.is_immediate_change}
     return {**heard, "removed": last} if last and not edit.is_immediate_change["canary"] else heard
 
 
 def _back_again(before: RouteState, edit: Edit) -> frozenset[str]:
-    """A canary that was taken back is no other one for having been away."""
+    """A canary that was removed and added again, unchanged, is not another canary."""
     same = (
         bool(edit.is_immediate_change["canary"]) and before.heard.get("removed") == edit.is_immediate_change["canary"]
     )
@@ -174,9 +173,7 @@ def _kind(before: RouteState, edit: Edit, changed: frozenset[str]) -> Kind | Non
 
 
 def _notes(state: RouteState, edit: Edit, changed: frozenset[str]) -> tuple[Notice, ...]:
-    """What there is to say of an edit, of which `changed` is what a rollout has to follow. Another canary, another
-    plan, weights and rules have words of their own.
-    """
+    """The notices about an edit. Another canary, another plan, weights and rules have texts of their own."""
     if not edit.by_file:
         return ()
     active = state.rollout.phase in UNDER_WAY

@@ -1,5 +1,5 @@
-"""The control plane as a graph of objects, each made of those before it: the order of this file is the order in which
-they depend on each other. What would be a circle goes through a subscription (`control.subscriptions`).
+"""The control plane as a graph of objects, each made of those before it. Cycles go through a subscription
+(`processes.subscriptions`).
 """
 
 from collections.abc import Callable
@@ -36,8 +36,8 @@ from canaryproxy.telemetry.read.window import Window
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the control plane asks of the world: names, health checks, webhooks, and numbers of other systems; `clock`
-    is the clock of the deltas, `wall_clock` tells seconds since the epoch, `rng` give numbers from 0 up to 1.
+    """The control plane's interfaces to the outside: DNS, health checks, webhooks, scrapes, external checks. `clock` is
+    the clock of the deltas, `wall_clock` gives seconds since the epoch, `rng` numbers in [0, 1).
     """
 
     lookup: Lookup
@@ -51,8 +51,8 @@ class Environment:
 
 
 class ControlPlane:
-    """All parts, tied together. `load` reads the config file again, None where there is none; `traffic` is the data
-    plane, of so many `workers`, which publishes what it reports to `deltas`. So many `listeners` hear of events.
+    """All components, connected. `load` reads the config file again, None without a file; `traffic` is the data plane
+    of so many `workers`, whose reports come from `deltas`. `listeners` is the maximum of event subscribers.
     """
 
     def __init__(
@@ -145,14 +145,14 @@ class ControlPlane:
         return f"<ControlPlane, {self.controller!r}>"
 
     def stop(self) -> None:
-        """Look, ask and tell no more; what was published last goes on."""
+        """Stop polling, calls and event streams; the last table stays in use."""
         self.topology.stop()
         self.sources.stop()
         self.hooks.stop()
         self.events.close()
 
     async def close(self) -> None:
-        """Let go of the store, once what is being stored is stored; what could not be stored before is tried again."""
+        """Store what is not stored yet, and close the storage."""
         async with self.ledger.writing:
             await self.ledger.keep()
             await self.ledger.close()

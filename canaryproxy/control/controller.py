@@ -1,9 +1,8 @@
-"""The single writer of what operators and rollouts change: a weight, rules, where a rollout stands.
+"""The single writer of weights, rules and rollout events.
 
-Everything that changes traffic comes through here or through another config (`control.reconfiguration`), one after
-another: it is stored, published, and only then, without holding up the next change, waited for until every worker has
-acknowledged it. What a rollout takes from a canary does not wait: it is published at once and stored then, tried again
-until the disk takes it.
+Every change of traffic is made here or by `control.reconfiguration`, one at a time: it is stored, then published, and
+then, without blocking the next change, acknowledged by every worker. A change that takes traffic from a canary is
+published first and stored afterwards, with retries.
 """
 
 import asyncio
@@ -31,16 +30,16 @@ log = logging.getLogger("canaryproxy")
 Rules = tuple[RuleConfig, ...]
 
 Change = Callable[[RouteState], tuple[RouteState, str]]
-"""A route's state -> the one after a change, and what is different, in words. May raise."""
+"""A route's state -> the new state, and a text of the difference. May raise."""
 
 STORE_TIMEOUT_SECONDS = 5.0
-"""Seconds for which a change that takes from a canary waits for the disk: longer than any healthy one takes, and short
-enough that a caller gets an answer before clients commonly give up. The change holds by then, and is stored later.
+"""Seconds that a change which is already published waits for the disk: longer than a healthy disk takes, shorter than
+the usual timeouts of clients. Storing continues in the background.
 """
 
 
 class Controller:
-    """Changes the state of routes and publishes what comes of it. `wall_clock` tells seconds since the epoch."""
+    """Changes the state of routes and publishes the tables. `wall_clock` gives seconds since the epoch."""
 
     def __init__(
         self,
@@ -64,12 +63,12 @@ class Controller:
 
     @property
     def config(self) -> Config:
-        """What holds: the file's, with the canaries that were set over the API."""
+        """The effective config: the file's, with the canaries set over the API."""
         return self._topology.config
 
     @property
     def state(self) -> State:
-        """What holds for each route beside the config."""
+        """The state of every route."""
         return self._route_states.state
 
     @property
@@ -78,16 +77,16 @@ class Controller:
         return self._tables.generation
 
     def rules(self, route: str) -> Rules:
-        """The rules that hold, in order."""
+        """The effective rules, in order."""
         rules = self.state[route].rules
         return self.config.routes[route].rules if rules is None else rules.rules
 
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
-        """Send `weight` basis points to the canary, and return when every worker does.
+        """Set the canary's weight in basis points; returns when every worker uses it.
 
         Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's,
-        `IllegalTransitionError` while a rollout says what it is, `UnwritableStateError`, and `NotAcknowledgedError`:
-        then it is kept and published all the same.
+        `IllegalTransitionError` while a rollout controls the weight, `UnwritableStateError`, and
+        `NotAcknowledgedError`, in which case the weight is stored and published nevertheless.
         """
 
         def change(before: RouteState) -> tuple[RouteState, str]:
@@ -104,7 +103,7 @@ class Controller:
     async def set_rules(
         self, route: str, change: Callable[[Rules], Rules], actor: Actor, revision: int | None = None
     ) -> Changed:
-        """Replace the rules by what `change` makes of them; otherwise like `set_weight`."""
+        """Replace the rules by the result of `change`; otherwise like `set_weight`."""
 
         def changed(before: RouteState) -> tuple[RouteState, str]:
             was = self.rules(route)
@@ -137,8 +136,8 @@ class Controller:
     async def write(
         self, route: str, action: str, change: Change, actor: Actor, revision: int | None
     ) -> tuple[RouteState, str]:
-        """Store what `change` makes of a route, and have it hold; it is not published yet. To be called while changes
-        are locked out (`RouteStates.writing`). Returns the state after it, and what is different, in words.
+        """Store and apply what `change` makes of a route; it is not published yet. The caller holds
+        `RouteStates.writing`. Returns the new state and the text of the difference.
         """
         before = self.state.get(route)
         if before is None:
@@ -148,18 +147,18 @@ class Controller:
         return await self._route_states.write(route, after, actor, action, detail, self.generation), detail
 
     def expect(self, route: str, revision: int | None) -> None:
-        """Raises `RevisionConflictError` if the route has another revision than the caller builds upon."""
+        """Raises `RevisionConflictError` if `revision` is given and not the route's."""
         if revision is not None and revision != self._route_states.revision(route):
             raise RevisionConflictError(route)
 
     async def apply_event(
         self, route: str, plan: Plan, event: RolloutEvent, actor: Actor, revision: int | None = None
     ) -> RolloutResult:
-        """Let something happen to a route's rollout. What takes from the canary has its effect first and is kept then;
-        everything else is kept first. Who has to know that every worker follows waits for `acknowledged`.
+        """Apply an event to a route's rollout. An event that takes traffic from the canary is published first and
+        stored afterwards, any other is stored first. Workers follow later: see `acknowledged`.
 
         Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's,
-        `IllegalTransitionError` for a verb that the phase does not know, and `UnwritableStateError`.
+        `IllegalTransitionError` for a verb that is not legal in the phase, and `UnwritableStateError`.
         """
         self.expect(route, revision)
         after, data = self._transition(route, plan, event)
@@ -183,7 +182,7 @@ class Controller:
         return replace(done, durable=self._route_states.durable)
 
     def _transition(self, route: str, plan: Plan, event: RolloutEvent) -> tuple[RouteState, tuple[Notice, ...]]:
-        """What an event would make of a route. Raises as `apply_event` does."""
+        """The state of a route after an event. Raises as `apply_event` does."""
         before = self.state.get(route)
         if before is None:
             raise NoSuchRouteError(route)
@@ -210,7 +209,7 @@ class Controller:
         return actor, action, words, self.generation
 
     async def retry_writes(self) -> None:
-        """Store what holds and is not stored. A disk that hangs is not waited for: what holds, holds."""
+        """Store what is published and not stored. Does not wait for a disk that hangs."""
         if not self._route_states.durable:
             task = asyncio.get_running_loop().create_task(self.keep())
             self._keeping.add(task)
@@ -223,7 +222,7 @@ class Controller:
             await self._route_states.keep()
 
     async def acknowledged(self, generation: int) -> None:
-        """Wait until every worker follows. Raises `NotAcknowledgedError`."""
+        """Wait until every worker uses the table. Raises `NotAcknowledgedError`."""
         await self._tables.acknowledged(generation)
 
     def _endpoints_changed(self, _: None) -> None:
@@ -236,7 +235,7 @@ class Controller:
             self._events.publish("health", self._wall_clock(), name, **self._topology.health.described(sides))
 
     def refresh(self) -> None:
-        """Publish the table of this moment, unless it is the one that serves already."""
+        """Compile and publish the current table, unless nothing has changed."""
         asked = self._topology.checks(self.config)
         self._topology.health.watch(asked)
         self._tables.publish(self._tables.compiled(self._topology, self.state, self._topology.unhealthy(asked)))

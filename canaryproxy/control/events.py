@@ -1,6 +1,6 @@
-"""An event bus: a small broadcast that never waits for a subscriber.
+"""The event bus: broadcasts events and never waits for a subscriber.
 
-A listener that does not keep up loses its place, and its stream ends.
+A subscriber that falls behind is dropped, and its stream ends.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ log = logging.getLogger("canaryproxy")
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 
 MAX_WAITING = 256
-"""Events that may wait for one listener."""
+"""Events queued for one subscriber."""
 
 MAX_SUBSCRIBERS = 64
 
@@ -28,7 +28,7 @@ NO_CANARIES_REMOVED: Mapping[str, RolloutIdentity] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """`kind` of what happened is weight, rules, canary, config, health, verdict, phase or worker; `at` since 1970."""
+    """`kind` is weight, rules, canary, config, health, verdict, phase or worker; `at` is in seconds since 1970."""
 
     number: int
     kind: str
@@ -38,12 +38,12 @@ class PublishedEvent:
 
 
 Queue = asyncio.Queue[PublishedEvent | None]
-"""What happens from the time of the subscription on, None at its end."""
+"""Events since the subscription; None at its end."""
 
 
 @dataclass(slots=True)
 class Subscriber:
-    """Who listens: an address, and a token's name where there are tokens. `lags`: it seems not to read."""
+    """A subscriber's address, and its token's name where there are tokens. `lags`: it seems not to read."""
 
     address: str
     owner: str
@@ -51,9 +51,7 @@ class Subscriber:
 
 
 class EventBus:
-    """Tells every listener what happens from now on: `places` of them at most. Of a route with which rollout and
-    versions it is `about`, where they are known.
-    """
+    """Broadcasts to at most `places` subscribers. `about` gives the identity of a route's current rollout."""
 
     def __init__(self, about: Callable[[str], RolloutIdentity] | None = None, places: int = MAX_SUBSCRIBERS) -> None:
         self._about = about
@@ -71,11 +69,11 @@ class EventBus:
 
     @property
     def listeners(self) -> int:
-        """How many are listening."""
+        """Number of subscribers."""
         return len(self._listeners)
 
     def publish(self, kind: str, at: float, route: str = "", **detail: object) -> None:
-        """Something happened."""
+        """Broadcast an event."""
         self._number += 1
         names = identity_fields(self._about(route)) if route and self._about is not None else {}
         event = PublishedEvent(self._number, kind, at, route, {**names, **detail})
@@ -86,9 +84,9 @@ class EventBus:
                 queue.put_nowait(event)
 
     def subscribe(self, address: str = "", owner: str = "") -> Queue | None:
-        """A queue of what happens from now on; or None while too many listen. An address and a token have half of the
-        places each, where they are known. Where it is full, one that seems not to read gives way, and for a newcomer
-        of another address the longest-lived of the address that has the most.
+        """A queue of future events, or None at the limit. One address and one token may have half of the places each.
+        At the limit a lagging subscriber is dropped, or, for another address, the oldest subscriber of the address that
+        has the most.
         """
         mine = [
             queue
@@ -110,12 +108,12 @@ class EventBus:
         return queue
 
     def lags(self, queue: Queue, *, lags: bool) -> None:
-        """Whether one seems not to read."""
+        """Note whether a subscriber seems not to read."""
         if queue in self._listeners:
             self._listeners[queue].lags = lags
 
     def _over_share(self, address: str, owner: str) -> bool:
-        """Whether a newcomer's address or token has its share already."""
+        """Whether this address or token has its share already."""
         share = max(self._places // 2, 1)
         listeners = self._listeners.values()
         return (bool(address) and sum(one.address == address for one in listeners) >= share) or (
@@ -123,7 +121,7 @@ class EventBus:
         )
 
     def _longest_of_the_most(self, address: str) -> Queue | None:
-        """Whose address has more than a newcomer's would."""
+        """The oldest subscriber of the address with the most, if that has more than `address` would have."""
         counts = Counter(one.address for one in self._listeners.values())
         found, most = counts.most_common(1)[0]
         if not address or found == address or most <= counts[address] + 1:
@@ -131,23 +129,23 @@ class EventBus:
         return next(queue for queue, one in self._listeners.items() if one.address == found)
 
     def _dismiss(self, queue: Queue) -> None:
-        """The end for one."""
+        """End a subscription."""
         del self._listeners[queue]
         queue.put_nowait(None)
 
     def unsubscribe(self, queue: Queue) -> None:
-        """Listen no more."""
+        """Remove a subscriber."""
         self._listeners.pop(queue, None)
 
     def close(self) -> None:
-        """The end, for everybody."""
+        """End all subscriptions."""
         for queue in self._listeners:
             queue.put_nowait(None)
         self._listeners.clear()
 
 
 def identity_fields(identity: RolloutIdentity) -> dict[str, str | None]:
-    """Which rollout something is about, and which versions; null for what is not known."""
+    """The identity of a rollout as fields; null where unknown."""
     return {
         "rollout_id": identity.id or None,
         "stable_version": identity.stable or None,
@@ -188,8 +186,8 @@ def publish_config(
     generation: int,
     gone: Mapping[str, RolloutIdentity] = NO_CANARIES_REMOVED,
 ) -> None:
-    """Say what an edited config does to routes and to their rollouts. `gone` are the rollouts of routes that have left
-    it.
+    """Log and publish the effects of an edited config on routes and rollouts. `gone` are the rollouts of removed
+    routes.
     """
     for route, one in heard.items():
         _said(events, at, route, one, actor, generation, gone.get(route))
@@ -209,7 +207,7 @@ def _said(
     generation: int,
     gone: RolloutIdentity | None = None,
 ) -> None:
-    """Say what an edited config does to a route, in the log and as an event."""
+    """Log and publish a notice about an edited config."""
     names = {} if gone is None else identity_fields(gone)
     fields = {"route": route, "actor": actor, "generation": generation, **names}
     log.log(LEVELS[notice.severity], "%s: %s", route, notice.words, extra={"fields": fields})
@@ -229,7 +227,7 @@ def _said(
 def publish_route_change(
     events: EventBus, at: float, route: str, action: str, change: str, weight: int, actor: str, generation: int
 ) -> None:
-    """Log and publish a change made through the API. `weight` is the route's now."""
+    """Log and publish a change made through the API. `weight` is the route's, in basis points."""
     fields = {"action": action, "route": route, "actor": actor, "generation": generation}
     log.info("%s of %s: %s, by %s, generation %d", action, route, change, actor, generation, extra={"fields": fields})
     events.publish(

@@ -1,4 +1,4 @@
-"""What is stored of a canary under way: what its judge has learnt, and of whom, when and how long unwatched. Pure.
+"""The stored form of a judge's evidence about a canary. Pure.
 
 To add a field: give `Evidence` a default, and name it in `dump` and `load` with that default
 (docs/decisions/0013-stored-state.md).
@@ -18,9 +18,9 @@ V = 1
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """`at` is when it was written, in seconds since 1970; `of` says of what it is (`identity`), `version` what the
-    canary called itself; `step` is when the step began, `lost` how much of it was unwatched; `judge` is the judge's.
-    `extra` is what a later version has stored beside.
+    """`at` is when it was written, in seconds since 1970; `of` is the `identity` of what it is about; `version` what
+    the canary called itself; `step` when the step began, `lost` its seconds without supervision; `judge` the judge's
+    snapshot. `extra` are unknown fields of a later version.
     """
 
     at: float
@@ -52,8 +52,8 @@ KNOWN = frozenset(("v", "at", "of", "version", "step", "lost", "judge"))
 
 
 def load(document: str) -> Evidence:
-    """What `dump` gave. Raises `TooNewError` for what a later version wrote and this one must not act on;
-    `ValueError`, `KeyError` or `TypeError` for anything else.
+    """Parse the result of `dump`. Raises `TooNewError` for a document of a later version that this one must not use;
+    `ValueError`, `KeyError` or `TypeError` for an invalid one.
     """
     data = mapping(json.loads(document))
     version_of(data, V, "evidence")

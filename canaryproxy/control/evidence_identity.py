@@ -1,9 +1,9 @@
-"""What evidence is about: the canary, how its users are distinguished, and how it is judged. Pure.
+"""The identity of evidence: the canary, how its users are distinguished, and how it is judged. Pure.
 
-Evidence is good for the canary that it was gathered of, so a digest of these is stored beside it. The text that is
-digested is that of commit 64e2905, spelled out in literals, so that evidence outlives an upgrade and no rename makes it
-another canary: a field that comes later is left out of it. Where another value of a later field makes it another
-canary, it is added at the end if it is not what it is by default.
+Evidence is valid only for the canary it was gathered from, so this digest is stored beside it. The digested text is
+that of commit 64e2905, spelled out in literals: evidence survives upgrades, and a rename does not invalidate it. Fields
+added later are left out. If another value of a later field invalidates evidence, append the field where its value is
+not the default.
 """
 
 import hashlib

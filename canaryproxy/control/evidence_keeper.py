@@ -1,4 +1,4 @@
-"""What judges have learnt of canaries under way outlives the process, and time without supervision does not count."""
+"""Stores the evidence of judges across restarts, and accounts for the time without supervision."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +17,12 @@ from canaryproxy.model.document import TooNewError
 log = logging.getLogger("canaryproxy")
 
 MAX_STORED = 20
-"""Routes in a second."""
+"""Routes stored at a time."""
 
 
 class EvidenceKeeper:
-    """Writes it down once a second, and reads it at the start. `clock` is the clock of the deltas, `wall_clock` tells
-    seconds since 1970.
+    """Stores evidence once a second, and restores it at the start. `clock` is the clock of the deltas, `wall_clock`
+    gives seconds since 1970.
     """
 
     def __init__(
@@ -49,12 +49,12 @@ class EvidenceKeeper:
         return f"<EvidenceKeeper: {self._unwatched}>"
 
     def lost(self, route: str) -> float:
-        """Seconds of the present step without supervision."""
+        """Seconds of the current step without supervision."""
         step, lost = self._unwatched.get(route, (0.0, 0.0))
         return lost if step == self._began(route) else 0.0
 
     async def store(self, routes: Sequence[str]) -> None:
-        """Write down what is known of these, many of them in turns, and forget all others."""
+        """Store the evidence of these routes, many of them in turns, and delete that of all others."""
         if not routes and not self._written:
             return
         first = self._turn % len(routes) if routes else 0
@@ -83,14 +83,14 @@ class EvidenceKeeper:
         return self._route_states.state[route].rollout.step_since
 
     def _rollout(self, route: str) -> float:
-        """When the rollout began: what a later version stored of it is of no other."""
+        """When the rollout began. Unknown fields of a later version belong to that rollout only."""
         return self._route_states.state[route].rollout.began
 
     def _identity(self, route: str) -> str:
         return identity(self._topology.config.routes[route])
 
     async def restore(self, routes: Sequence[str]) -> None:
-        """What the process before knew of these."""
+        """Restore the evidence that the previous process stored for these routes."""
         learnt = await self._route_states.learnt()
         for route in routes:
             try:

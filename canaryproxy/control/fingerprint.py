@@ -1,8 +1,8 @@
-"""What is stored of the config, so that the next process knows what was edited while there was none. Pure.
+"""Digests of the config, stored so that the next process detects edits made in between. Pure.
 
-Another text for the same config would be an edit without an editor: rules and canaries that the API set would give way
-to the file's, and a rollout would start over. So the texts are spelled out here in literals, with keys and defaults of
-their own, whatever attributes, keys and defaults the config has today.
+A changed text for an unchanged config would count as an edit: rules and canaries set over the API would be replaced by
+the file's, and a rollout would start over. The texts are therefore spelled out in literals, with keys and defaults of
+their own, independent of today's attributes, keys and defaults of the config.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from canaryproxy.config.types.quantity import duration_text
 from canaryproxy.model.document import Document, unknown
 
 HEARD = frozenset(("canary", "stable", "plan", "analysis", "removed"))
-"""Keys of what was heard of a route; any other is a later version's."""
+"""The known keys of `heard_of`; any other was stored by a later version."""
 
 VERSION_DEFAULTS: Document = {
     "url": None,
@@ -49,12 +49,10 @@ HEALTH_DEFAULTS: Document = {
     "version_header": None,
 }
 ANY_BUT_ERRORS = ((200, 399),)
-"""Statuses of health checks for which none is digested. They have their own text where they are written as two
-ranges.
-"""
+"""The default of a health check's statuses, left out of the text. Written as two ranges, they have a text."""
 
 TLS_DEFAULTS = {"ca": None, "server_name": None, "cert": None, "key": None}
-"""What is left out of the text that is digested: the defaults of the form, not those of the config."""
+"""Defaults left out of the text: those of the stored form, not those of the config."""
 
 
 class Fingerprint(NamedTuple):
@@ -65,17 +63,17 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprints(config: Config) -> dict[str, Fingerprint]:
-    """Of every route. Takes its time."""
+    """The fingerprint of every route. Slow: call it in a thread."""
     return {name: fingerprint(route) for name, route in config.routes.items()}
 
 
 def fingerprint(route: RouteConfig) -> Fingerprint:
-    """Equal for routes whose rules and canary are written alike, whatever is in the files that they name."""
+    """Equal for routes whose rules and canary are written alike; the content of referenced files does not count."""
     return Fingerprint(rules_digest(route.rules), canary_digest(route.canary))
 
 
 def rules_digest(rules: tuple[RuleConfig, ...]) -> str:
-    """Equal for rules that say the same."""
+    """Equal for equal rules."""
     return hashlib.sha256(json.dumps(dump_rules(rules)).encode()).hexdigest() if rules else ""
 
 
@@ -143,7 +141,7 @@ def _statuses(health: HealthConfig) -> str | list[str]:
 
 
 def heard_of(route: RouteConfig) -> dict[str, str]:
-    """What is kept of a config beside the digests: only what a rollout under way has to follow."""
+    """Texts of the config that are stored beside the digests: only what a rollout in progress has to follow."""
     return {
         "canary": "" if route.canary is None else _named(route.canary),
         "stable": _origins(route.stable),
@@ -153,7 +151,7 @@ def heard_of(route: RouteConfig) -> dict[str, str]:
 
 
 def heard_later(heard: Mapping[str, str]) -> Document:
-    """What a later version has heard of a route beside that."""
+    """The keys that a later version has stored."""
     return unknown(heard, HEARD)
 
 

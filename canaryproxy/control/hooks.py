@@ -1,5 +1,5 @@
-"""Webhooks of rollouts: gates are asked before the rollout continues, all other hooks are notified. The documents have
-the shape of Flagger's, so that a receiver of those can answer these.
+"""Webhooks of rollouts: gates are asked before a rollout continues, other hooks are notified. The documents are
+compatible with Flagger's.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from canaryproxy.rollout.state import Notice, Phase, Rollout
 log = logging.getLogger("canaryproxy")
 
 Post = Callable[[OutboundCallConfig, Mapping[str, Any]], Awaitable[str]]
-"""(whom, document) -> why it did not agree; empty where it did."""
+"""(hook, document) -> why the request failed or was refused; empty where it was accepted."""
 
 RETRY_SECONDS = 10.0
-"""Seconds after which a gate that was closed is asked again."""
+"""Seconds before a closed gate is asked again."""
 
 PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 60.0
-"""Seconds before the first retry; twice as long before each other one, up to a minute."""
+"""Seconds before the first retry of a call, doubled for each further one, up to a minute."""
 
 SEVERITY_ORDER = {"info": 0, "warning": 1, "critical": 2}
 COLOURS = {"info": "#2eb67d", "warning": "#ecb22e", "critical": "#e01e5a"}
@@ -41,14 +41,14 @@ FLAGGER: dict[Phase, str] = {
     "succeeded": "Succeeded",
     "rolled_back": "Failed",
 }
-"""What Flagger calls the phases."""
+"""Flagger's names of the phases."""
 
 Moment = tuple[str, When, float]
-"""Route, what for, and since when the step lasts."""
+"""Route, moment, and when the step began."""
 
 
 class Hooks:
-    """All that are under way. `clock` is a clock in seconds."""
+    """The calls in progress, and the latest answers of gates. `clock` is a monotonic clock."""
 
     def __init__(self, post: Post, clock: Callable[[], float], failures: FailingDependencies) -> None:
         self._post = post
@@ -62,7 +62,7 @@ class Hooks:
         return f"<Hooks: {len(self._asking)} asked, {len(self._telling)} notified>"
 
     async def ask(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str:
-        """Ask all gates of a moment; why one does not agree, empty where all do."""
+        """Ask all gates of a moment; why the first one refuses, empty where all agree."""
         for hook in (one for one in hooks if one.when == at):
             refusal = await self._call(route, hook, document(route, rollout, hook))
             if refusal:
@@ -70,8 +70,8 @@ class Hooks:
         return ""
 
     def gate(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str | None:
-        """What the gates of a moment say: empty where they agree, None while it is not known. They are asked at once,
-        and again while they are closed.
+        """The latest answer of the gates of a moment: empty where they agree, None while unknown. They are asked in the
+        background, and again while closed.
         """
         if not any(one.when == at for one in hooks):
             return ""
@@ -83,7 +83,7 @@ class Hooks:
         return answer
 
     def _forget(self, moment: Moment) -> None:
-        """Only the latest step of a route is of interest."""
+        """Keep only the answers for the current step of the route."""
         for old in [one for one in self._answers if one[0] == moment[0] and one[2] != moment[2]]:
             del self._answers[old]
 
@@ -108,9 +108,7 @@ class Hooks:
         *,
         turned: bool,
     ) -> None:
-        """Notify all hooks of an event, those of an end once, as the phase has `turned`; nothing waits for
-        them.
-        """
+        """Call all hooks of an event in the background; those of an end once, when the phase has `turned`."""
         for one in rollout_notice:
             for hook in hooks:
                 ended = turned and hook.when == ENDS.get(rollout.phase) and one is rollout_notice[-1]
@@ -125,7 +123,7 @@ class Hooks:
         task.add_done_callback(self._telling.discard)
 
     async def _call(self, route: str, whom: HookConfig | NotifyConfig, what: Mapping[str, Any]) -> str:
-        """Try until an answer comes; why there was none or no agreement."""
+        """Call a hook, with retries; why it failed or refused."""
         pause, refusal = PAUSE_SECONDS, ""
         for attempt in range(whom.retries + 1):
             if attempt:
@@ -138,7 +136,7 @@ class Hooks:
         return refusal
 
     def _note(self, route: str, whom: HookConfig | NotifyConfig, refusal: str) -> None:
-        """Whether it answers as it should, and why not."""
+        """Keep and log whether the hook answers."""
         key: Key = (route, "hook", whom.name) if isinstance(whom, HookConfig) else (route, "notify", "notify")
         if not refusal and self._failures.good(key):
             log.info("%s: the webhook %s at %s answers again", route, key[2], site(whom.url))
@@ -146,7 +144,7 @@ class Hooks:
             log.warning("%s: the webhook %s at %s: %s", route, key[2], site(whom.url), refusal)
 
     def stop(self) -> None:
-        """Stop: no more calls are made."""
+        """Cancel all calls."""
         for task in (*self._asking.values(), *self._telling):
             task.cancel()
 
@@ -203,7 +201,7 @@ def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: N
 
 
 def caption(rollout: Rollout) -> str:
-    """The phase, and which rollout it is of."""
+    """The phase and the identity of a rollout."""
     mine = rollout.identity
     if not mine.id:
         return rollout.phase
@@ -212,14 +210,14 @@ def caption(rollout: Rollout) -> str:
 
 
 def unformatted(text: str) -> str:
-    """Text that a chat shows as it is: no link, and no name that calls people (Slack, "Escaping text"). Part of it is
-    what services have answered and what versions are called.
+    """Escape a text for Slack ("Escaping text"), so that it contains no link and mentions no user. Parts of it come
+    from remote services.
     """
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def over_http(context_of: ContextOf) -> Post:
-    """POST a document; why the answer was no 2xx, empty where it was."""
+    """POST a document; why the status was not 2xx, empty where it was."""
 
     async def post(whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
         headers = {

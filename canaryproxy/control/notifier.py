@@ -1,4 +1,4 @@
-"""After a change of a rollout: it is counted, webhooks are notified, and a long step is warned of."""
+"""Follow-up of a rollout's change: count it, notify webhooks, warn of a long step."""
 
 import logging
 import math
@@ -18,13 +18,11 @@ log = logging.getLogger("canaryproxy")
 ENDS = ("succeeded", "rolled_back")
 
 LONG = 3600.0
-"""Seconds of a step that are worth a warning where no timeout is configured: long enough that steps which
-people watch stay below it.
-"""
+"""Seconds of a step that are logged as a warning where no timeout is configured."""
 
 
 class Notifier:
-    """Tells what becomes of rollouts. `ended` counts those that have, by route, phase and reason. `wall_clock` tells
+    """Follows up changes of rollouts. `ended` counts finished ones by route, phase and reason. `wall_clock` gives
     seconds since 1970.
     """
 
@@ -47,7 +45,7 @@ class Notifier:
         return f"<Notifier: {self.ended.total()} ended>"
 
     def follow_up(self, route: str, before: Rollout, done: RolloutResult) -> None:
-        """A route's rollout was `before`, and is what was `done`: count it, and tell everybody."""
+        """Follow up the change of a route's rollout from `before` to `done`."""
         turned = done.rollout.phase != before.phase
         if turned and done.rollout.phase in ENDS:
             self.ended[route, done.rollout.phase, done.rollout.reason] += 1
@@ -64,7 +62,7 @@ class Notifier:
         self._hooks.notify(route, hooks, notify, done.rollout, done.notice, self._wall_clock(), turned=turned)
 
     def _warn(self, route: str) -> None:
-        """Say it before a step that takes longer than it may."""
+        """Warn of a step that will take longer than its timeout."""
         rollout, config = self._route_states.state[route].rollout, self._topology.config.routes[route].rollout
         estimate, traffic = self._observations.estimate(route), self._observations.traffic(route)
         if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG):

@@ -1,10 +1,10 @@
-"""Another config: the file's, read again, or the same with another canary that was set over the API.
+"""Applies another config: the file's, read again, or the same with another canary set over the API.
 
-It is one transaction. What may take time or fail comes first and changes nothing that holds: the file is read, names
-are resolved, edits are compared, the state is stored. Then, without waiting for anything in between, so that neither a
-rollback nor a report comes half-way: the state follows, rollouts follow, judges and a table are made; if any of that
-fails, everything is as it was, and the old config goes on. Only what cannot fail is left then: all take their places
-and the table is published.
+A config is applied in one transaction. Slow or failing steps come first and change nothing: the file is read, names are
+resolved, edits are compared, the state is stored. The rest runs without awaiting anything, so that no rollback and no
+report comes in between: state and rollouts follow, judges and a table are made; if any of that fails, everything is
+restored and the old config stays. Only steps that cannot fail are left then: the judges are put in place and the table
+is published.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ OWN_FAULT = "canaryproxy made a mistake with it, which the log describes; the co
 
 
 class Reconfiguration:
-    """Makes another config hold. `load` reads the file; it may raise `ConfigError`. `reloaded`: it held up last time.
-    `clock` is the clock of the deltas, `wall_clock` tells seconds since the epoch.
+    """Applies another config. `load` reads the file; it may raise `ConfigError`. `reloaded`: the last reload succeeded.
+    `clock` is the clock of the deltas, `wall_clock` gives seconds since the epoch.
     """
 
     def __init__(
@@ -76,8 +76,8 @@ class Reconfiguration:
         return f"<Reconfiguration of {self._topology!r}>"
 
     async def start(self) -> Reload:
-        """Recall the state, follow what was edited since, resolve names once, publish a table, and keep looking. What
-        it comes to for rollouts is to be followed up once workers serve (`Rollouts.reloaded`).
+        """Load the state, apply edits made since it was stored, resolve names, publish a table, and start polling. Pass
+        the result to `RolloutEngine.reloaded` once workers serve.
         """
         heard = await self._route_states.load(self._topology.file)
         self._topology.config = effective(self._topology.file, self._route_states.state)
@@ -92,9 +92,9 @@ class Reconfiguration:
         return reload
 
     async def reload(self) -> Reload:
-        """Read the config again and publish what it says; returns once every worker follows, or has had its time. Calls
-        are served one after another: each reads after it was made, so no change is lost. Without a file there is
-        nothing to read. A rollback waits for neither the file nor its names.
+        """Read the config again and apply it; returns once every worker uses it, or after a timeout. Calls are
+        serialised and each reads the file after it was made, so no change is lost. Without a file nothing happens. A
+        rollback waits neither for the file nor for DNS.
         """
         if self._load is None:
             return Reload(self._tables.generation)
@@ -115,7 +115,7 @@ class Reconfiguration:
         return reload
 
     async def _read(self, load: Callable[[], Config]) -> Reload:
-        """An internal error keeps the old config, too: the watch of the file must be able to try the next one."""
+        """An internal error keeps the old config, too: the next version of the file must be tried."""
         try:
             config = await asyncio.to_thread(load)
             await self._topology.expect(names(config.routes))
@@ -130,7 +130,7 @@ class Reconfiguration:
             self._topology.coming = frozenset()
 
     async def _applied(self, generation: int) -> None:
-        """Say so once it is true everywhere."""
+        """Log the reload once every worker uses it."""
         try:
             await self._tables.acknowledged(generation)
             log.info("the config was applied as generation %d", generation)
@@ -164,7 +164,7 @@ class Reconfiguration:
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
-        """Config and state are either both those of the end of the block, or both as they were before."""
+        """Restore config and state if the block raises."""
         file, config = self._topology.file, self._topology.config
         with self._route_states.all_or_nothing():
             try:
@@ -176,7 +176,7 @@ class Reconfiguration:
     def _apply_reload(
         self, file: Config, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR
     ) -> Reload:
-        """Make it the config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
+        """Apply a config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
         self._topology.file = file
         config = self._topology.config = effective(file, self._route_states.state)
         turned = [name for name in compared if name in was and settled(was[name], self._route_states.state[name])]
@@ -192,7 +192,7 @@ class Reconfiguration:
         return replace(reload, begun={**ended, **reload.begun})
 
     def _conclude(self, route: str, actor: Actor) -> RolloutResult:
-        """A rollout has ended with its canary, or may begin with a new one: what was found goes into its record."""
+        """Record the result of a rollout that ended with its canary, or that may begin with a new one."""
         state = reported(self._route_states.state[route], self._rollouts.change(route).report)
         self._route_states.put(
             route, state, actor, "rollout", summary(state.rollout, canary_text(state)), self._tables.generation
@@ -202,7 +202,7 @@ class Reconfiguration:
         )
 
     def _follow(self, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
-        """What an edited config does to rollouts, before another canary gets anything. `was` is the state before it."""
+        """Apply edits to rollouts, before another canary gets traffic. `was` is the state before the config."""
         found: dict[str, config_edits.FollowedEdit] = {}
         generation = self._tables.generation
         for name, edit in compared.items():
@@ -232,7 +232,7 @@ class Reconfiguration:
     async def set_canary(
         self, route: str, canary: CanaryDocument, actor: Actor, revision: int | None = None
     ) -> Changed:
-        """Make it the canary, or remove the one that there is; returns when every worker follows.
+        """Set or remove the canary; returns when every worker follows.
 
         Raises what `Controller.set_weight` does, `NoCanaryError` where there is none to remove, and
         `IllegalTransitionError` while it is in use.
@@ -263,7 +263,7 @@ class Reconfiguration:
         return changed
 
     def _take_canary(self, route: str, before: RouteState, after: RouteState, actor: Actor) -> Reload:
-        """It is stored already; a mistake of ours takes that back, too."""
+        """Apply a canary that is already stored. An internal error restores the state."""
         config = effective(self._topology.file, self._route_states.state)
         edit = replace(config_edits.compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
         try:
@@ -277,7 +277,7 @@ class Reconfiguration:
 
 
 def warn_of_certificates(config: Config, now: float) -> None:
-    """Say in the log which certificates have ended or will soon."""
+    """Log which certificates have expired or expire soon."""
     for one in complaints(config, now):
         fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
         log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})

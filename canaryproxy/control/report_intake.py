@@ -1,4 +1,4 @@
-"""Where the reports of workers go: counters and windows for display, judges and sources for analysis."""
+"""Distributes the reports of workers: to counters and windows for display, to judges and sources for analysis."""
 
 from collections.abc import Callable, Iterable
 
@@ -16,7 +16,7 @@ from canaryproxy.telemetry.read.window import Window
 
 
 class Intake:
-    """Files every report, and tells what becomes of workers. `wall_clock` tells seconds since the epoch."""
+    """Processes every report, start and end of a worker. `wall_clock` gives seconds since the epoch."""
 
     def __init__(
         self,
@@ -44,9 +44,7 @@ class Intake:
         return f"<Intake into {self._counters}>"
 
     def follow(self, config: Config, begun: Iterable[str]) -> None:
-        """Forget the routes that a config has not; those that have `begun` again have users with another canary before
-        them.
-        """
+        """Forget routes that are not in `config`. Routes in `begun` have another canary: count their users again."""
         self._counters.retain(config.routes.keys())
         self._window.retain(config.routes.keys())
         self._users.retain(config.routes.keys())
@@ -64,7 +62,7 @@ class Intake:
             self._events.publish("worker", self._wall_clock(), detail=news.words)
 
     def _file(self, slot: int, delta: Delta) -> None:
-        """Requests come first: in between, workers get the CPU if they wait for it."""
+        """Yields the CPU to workers between the steps."""
         self._counters.add(slot, delta)
         yield_cpu()
         self._window.add(delta)

@@ -1,7 +1,6 @@
-"""Rollouts that go on by themselves: the observation is given to the state machine, once a second and whenever a canary
-fails.
+"""Advances rollouts: feeds observations to the state machine, once a second and when a canary fails.
 
-Deciding is pure (`canaryproxy.rollout`), what follows is kept and published by the controller; here they only meet.
+Decisions are pure (`canaryproxy.rollout`); the controller stores and publishes them.
 """
 
 import asyncio
@@ -40,9 +39,8 @@ ENGINE = Actor("canaryproxy", "engine")
 
 
 class RolloutEngine:
-    """The rollouts of an instance. `clock` is the clock of the deltas, `wall_clock` tells seconds since 1970. A canary
-    that
-    `verdicts` say is failing is acted on at once.
+    """The rollouts of an instance. Failing `verdicts` are acted on at once. `clock` is the clock of the deltas,
+    `wall_clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -84,7 +82,7 @@ class RolloutEngine:
 
     @property
     def under_way(self) -> list[str]:
-        """Routes whose rollout goes on by itself. Found again only when some route has changed."""
+        """Routes whose rollout advances by itself. Computed again only when a state has changed."""
         state = self._route_states.state
         if state is not self._state:
             self._state = state
@@ -92,15 +90,15 @@ class RolloutEngine:
         return self._moving
 
     def of(self, route: str) -> Rollout:
-        """A route's rollout as it is now."""
+        """A route's current rollout."""
         return self._route_states.state[route].rollout
 
     def change(self, route: str) -> RolloutEvent:
-        """That a route's canary is another one: what it is called, and what was found of the one before."""
+        """The event of a replaced canary, with its versions and the report on the one before."""
         return RolloutEvent("changed", identity=self._versions.now(route), report=self._observations.report(route))
 
     def new_plan(self, route: str) -> Plan:
-        """What a rollout that begins now follows."""
+        """The plan of a rollout that begins now."""
         return self._observations.new_plan(route)
 
     async def do(
@@ -115,8 +113,8 @@ class RolloutEngine:
         only: str = "",
         revision: int | None = None,
     ) -> RolloutResult:
-        """Follow a verb; `version` and `stable` are what they call the versions, `only` is the id of the one rollout
-        that they mean. Raises what `Controller.roll` does; no gate is asked for what is stale.
+        """Apply a verb. `version` and `stable` name the versions, `only` is the id of the rollout it is meant for.
+        Raises what `Controller.apply_event` does; no gate is asked for a stale request.
         """
         canary = self._canary(route)
         self._controller.expect(route, revision)
@@ -146,7 +144,7 @@ class RolloutEngine:
         return await self._roll(route, plan, event, actor, revision)
 
     def _canary(self, route: str) -> object:
-        """Which canary it is. Raises `NoSuchRouteError`."""
+        """The identity of a route's canary. Raises `NoSuchRouteError`."""
         config = self._topology.config.routes.get(route)
         if config is None or route not in self._route_states.state:
             raise NoSuchRouteError(route)
@@ -167,9 +165,7 @@ class RolloutEngine:
         return done
 
     def reloaded(self, reload: Reload) -> None:
-        """The config is another one: rollouts of other canaries have been restarted with it, or may begin by
-        themselves.
-        """
+        """Follow up a reload: rollouts of other canaries have restarted, or may start automatically."""
         for route in reload.renewed:
             self._judges.renew(route, self._clock())
         for route, done in reload.begun.items():
@@ -182,7 +178,7 @@ class RolloutEngine:
             self._begin(route)
 
     async def _changed(self, route: str) -> None:
-        """The canary is another one, and stands where the one before stood."""
+        """Restart the rollout of a canary that was replaced in place."""
         if route not in self._topology.config.routes:
             return
         rollout, event = self.of(route), RolloutEvent("changed", identity=self._versions.now(route))
@@ -192,7 +188,7 @@ class RolloutEngine:
         self._begin(route)
 
     def _begin(self, route: str) -> None:
-        """Where a rollout begins by itself, let it. Its gates may take their time; nothing waits for them."""
+        """Start a rollout where `start: auto` applies, in the background: its gates may take their time."""
         state = self._route_states.state[route]
         wanted = self._auto(route)
         free = state.rollout.phase == "idle" or (state.rollout.off and state.rollout.reason != "manual")
@@ -204,7 +200,7 @@ class RolloutEngine:
         return self._topology.config.routes[route].rollout.start == "auto"
 
     async def tick(self) -> None:
-        """A second has passed."""
+        """Advance all rollouts; called once a second."""
         for route in self._versions.others():
             await self._guarded(route, self._changed(route))
         for route in self._versions.merged():
@@ -218,26 +214,26 @@ class RolloutEngine:
         await self.tick_route(route)
 
     async def _name(self, route: str) -> None:
-        """Note what the versions are called once they say so."""
+        """Add versions to the rollout's identity that have been reported since it began."""
         mine, now = self.of(route).identity, self._versions.now(route)
         now = with_missing(mine, now)
         if self.of(route).phase in UNDER_WAY and now != mine:
             await self._roll(route, self._observations.plan(route), RolloutEvent("named", identity=now), ENGINE)
 
     async def store_evidence(self) -> None:
-        """Keep what is known of canaries under way, and what could not be kept before."""
+        """Store the evidence about canaries under way, and what could not be stored before."""
         await self._controller.keep()
         await self._evidence_keeper.store(self.under_way)
 
     async def load_evidence(self) -> None:
-        """Go on where the process before ended."""
+        """Restore what the previous process stored."""
         for route, state in self._route_states.state.items():
             if state.rollout.identity.announced:
                 self._versions.restore(route, state.rollout.identity.announced)
         await self._evidence_keeper.restore(self.under_way)
 
     def _on_fail(self, failing: FailingVerdict) -> None:
-        """A canary has just been found to fail: nothing is waited for."""
+        """Advance the rollout of a failing canary now."""
         self._run_urgent(failing.route, self.tick_route(failing.route))
 
     def _run_urgent(self, route: str, work: Coroutine[Any, Any, object]) -> None:
@@ -246,7 +242,7 @@ class RolloutEngine:
         task.add_done_callback(self._urgent.discard)
 
     async def tick_route(self, route: str) -> None:
-        """Tell the machine what is known, and follow it."""
+        """Feed the current observation to the state machine and apply the result."""
         if route not in self._topology.config.routes or not self.of(route).moves:
             return
         plan, observation, now = self._observations.plan(route), self._observations.observe(route), self._wall_clock()
@@ -262,7 +258,7 @@ class RolloutEngine:
             await self._roll(route, plan, RolloutEvent("tick", observation), ENGINE)
 
     def _authenticator(self, route: str) -> str | None:
-        """What the gates before the next weight say; None while it is not known."""
+        """The answer of the gates before the next weight; None while unknown."""
         hooks = self._topology.config.routes[route].rollout.hooks
         moments: tuple[When, ...] = ("raise", "promotion") if self.of(route).next_weight == FULL_WEIGHT else ("raise",)
         answers = [self._hooks.gate(route, hooks, moment, self.of(route)) for moment in moments]
@@ -271,8 +267,8 @@ class RolloutEngine:
         return next(filter(None, answers), "")
 
     async def _guarded(self, route: str, work: Coroutine[Any, Any, object]) -> None:
-        """What cannot be kept is not done, but for what takes from a canary; it is tried again. A mistake of ours stops
-        one rollout and nothing else.
+        """Log the errors of one route's rollout and go on with the others. An event that could not be stored is tried
+        again with the next tick.
         """
         try:
             await work

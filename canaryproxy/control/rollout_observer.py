@@ -1,6 +1,6 @@
-"""What is known of a rollout at a moment: the judge's verdict, the health of endpoints, and how much traffic there is.
+"""Observations of a rollout: the judge's verdict, the health of endpoints, and traffic.
 
-Nothing here decides anything; `canaryproxy.rollout` does, given this.
+Nothing is decided here; `canaryproxy.rollout` decides.
 """
 
 import math
@@ -23,15 +23,15 @@ from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers
 
 TRAFFIC_WINDOW_SECONDS = 10.0
-"""Seconds of traffic that tell how long a step will take: long enough for a rate that does not jump, short enough to
-follow a change of load within a step.
+"""Seconds over which the request rate is averaged: long enough to be steady, short enough to follow a change of load
+within a step.
 """
 
 NO_USERS = DistinctUsers()
 
 
 class RolloutObserver:
-    """Looks at the routes of an instance. `clock` is the clock of the deltas."""
+    """Observes the routes of an instance. `clock` is the clock of the deltas."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class RolloutObserver:
         return f"<RolloutObserver of {self._topology!r}>"
 
     def rollout(self, route: str) -> Rollout:
-        """A route's rollout as it is now."""
+        """A route's current rollout."""
         return self._route_states.state[route].rollout
 
     def traffic(self, route: str) -> float:
-        """Requests a second lately, of both versions."""
+        """The current rate of both versions in requests per second."""
         sides = (
             self._window.sample((route, version), self._clock(), TRAFFIC_WINDOW_SECONDS)
             for version in ("stable", "canary")
@@ -67,15 +67,15 @@ class RolloutObserver:
         return sum(side.requests for side in sides) / TRAFFIC_WINDOW_SECONDS
 
     def plan(self, route: str) -> Plan:
-        """What its rollout follows: the steps are those of its start."""
+        """The plan of the current rollout: the steps are those of its start."""
         return followed(self.new_plan(route), self.rollout(route))
 
     def new_plan(self, route: str) -> Plan:
-        """What a rollout that begins now follows."""
+        """The plan of a rollout that begins now."""
         return self._topology.config.routes[route].rollout.plan(self.traffic(route))
 
     def estimate(self, route: str) -> float:
-        """Seconds that the present step takes, about; infinite where there is no traffic."""
+        """Estimated seconds of the current step; infinite without traffic."""
         rollout, config = self.rollout(route), self._topology.config.routes[route]
         if rollout.step is None or config.spec is None:
             return 0.0
@@ -85,7 +85,7 @@ class RolloutObserver:
         return expected_seconds(step.dwell, step.weight, needed, self.traffic(route))
 
     def canary_users(self, route: str) -> int | None:
-        """The canary's users since the weight is what it is; None where users are not distinguished."""
+        """The canary's users at the current weight; None where users are not distinguished."""
         config = self._topology.config.routes[route]
         if config.canary is None or config.affinity is None:
             return None
@@ -93,11 +93,11 @@ class RolloutObserver:
         return len(step.seen.get("canary", NO_USERS))
 
     def report(self, route: str) -> dict[str, Any]:
-        """What is to be said of the canary as it is known now, as plain data."""
+        """The current report on the canary, as plain data."""
         return report(self._judges.analysis(route, self._clock()), self.canary_users(route))
 
     def observe(self, route: str) -> Observation:
-        """What is known of a route now."""
+        """The current observation of a route."""
         config = self._topology.config.routes[route]
         healthy = {
             version: [state != "unhealthy" for _, state in side]
@@ -126,5 +126,5 @@ class RolloutObserver:
 
 
 def _dry(analysis: JudgeReport) -> bool:
-    """Whether a failing verdict is only reported."""
+    """Whether a failing verdict has no effect."""
     return analysis.dry_run and analysis.verdict == "fail"

@@ -1,4 +1,4 @@
-"""What another config has changed about the state of routes, in words, for log, history and events. Pure."""
+"""Texts for what another config has changed in the state of routes, for log, history and events. Pure."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,14 @@ from canaryproxy.rollout.state import Notice, Severity, failure_text
 
 
 def differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Notice]:
-    """What a config has changed about each route, in words."""
+    """What a config has changed in each route."""
     changed = {name: _heard(before.get(name), one) for name, one in after.items() if before.get(name) != one}
     said = {name: one for name, one in changed.items() if one is not None}
     return said | {name: _gone(before[name]) for name in before.keys() - after.keys()}
 
 
 def _heard(before: RouteState | None, after: RouteState) -> Notice | None:
-    """None where nothing was edited: an older version had not kept what the file says of the canary."""
+    """None where nothing was edited: an older version did not store what the file says of the canary."""
     if before is None:
         return Notice(
             "info", "new route, without a canary" if after.plain else f"new route, weight {after.weight / 100:g}"
@@ -51,7 +51,7 @@ def _of_canary(before: RouteState, after: RouteState) -> list[str]:
 
 
 def _gone(before: RouteState) -> Notice:
-    """A route has left the config, or has another name now: then that is a new one."""
+    """A removed route. A renamed one counts as removed and added."""
     rollout = before.rollout
     if rollout.phase == "idle":
         return Notice("info", "the route has left the config, and is forgotten")

@@ -1,4 +1,4 @@
-"""Canaries that are replaced where they are by another one: they say so in the answer to their health check."""
+"""Detects canaries that are replaced in place: their health check responses report another version."""
 
 import logging
 import secrets
@@ -16,19 +16,19 @@ from canaryproxy.rollout.state import UNDER_WAY, RolloutEvent
 log = logging.getLogger("canaryproxy")
 
 SETTLE_SECONDS = 10.0
-"""Seconds for which a canary has to say that it is another one."""
+"""Seconds for which a canary must report another version before it counts as replaced."""
 
 
 @dataclass(slots=True)
 class CanaryName:
-    """What a canary calls itself: what it is known as, and what it has said since when."""
+    """The version a canary is known as, and the one it has reported since `since`."""
 
     known: str
     announced: str
     since: float
 
     def update(self, announced: str, now: float) -> bool:
-        """Whether it is another one now: it has said so for long enough."""
+        """Note a report; True when the canary counts as replaced."""
         if announced != self.announced:
             self.announced, self.since = announced, now
         if self.announced == self.known or now - self.since < SETTLE_SECONDS:
@@ -38,9 +38,7 @@ class CanaryName:
 
 
 class VersionTracker:
-    """What the canaries of all routes call themselves. `clock` is a clock in seconds, `wall_clock` tells those since
-    1970.
-    """
+    """The reported versions of all canaries. `clock` is a monotonic clock, `wall_clock` gives seconds since 1970."""
 
     def __init__(
         self, topology: Topology, route_states: RouteStates, clock: Callable[[], float], wall_clock: Callable[[], float]
@@ -59,17 +57,17 @@ class VersionTracker:
         return f"<VersionTracker of {len(self._names)} routes>"
 
     def known(self, route: str) -> str:
-        """What a route's canary is known as; empty where it has said nothing."""
+        """The version a route's canary is known as; empty if it has reported none."""
         noted = self._names.get(route)
         return "" if noted is None else noted.known
 
     def restore(self, route: str, version: str) -> None:
-        """What it was known as to the process before."""
+        """Set the version known to the previous process."""
         self._names[route] = CanaryName(version, version, self._clock())
 
     def announced_name(self, route: str, side: VersionName) -> str:
-        """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
-        check that asks them, what the config calls it.
+        """The version that all healthy endpoints of a side report, empty where they differ or report none; without a
+        health check that reads it, the version in the config.
         """
         config: VersionConfig | None = getattr(self._topology.config.routes[route], side)
         if config is None:
@@ -81,14 +79,14 @@ class VersionTracker:
         return data.pop() if len(data) == 1 else ""
 
     def now(self, route: str, given: str = "", stable: str = "") -> RolloutIdentity:
-        """The identity of a rollout that would begin now; `given` and `stable` are names that a request gives."""
+        """The identity of a rollout that would begin now; `given` and `stable` are versions named in a request."""
         canary = self.announced_name(route, "canary")
         fresh = identifier(self._wall_clock(), secrets.randbits(32))
         return RolloutIdentity(fresh, given, canary, stable or self.announced_name(route, "stable"))
 
     def identity(self, route: str) -> RolloutIdentity:
-        """Of the rollout that there is; in idle, what the versions are called now. The name of one that has ended is
-        not that of the canary which stands there now.
+        """The identity of the current rollout; in idle, the current versions. A finished rollout keeps its own
+        versions: the canary may be another one by now.
         """
         rollout = self._route_states.state[route].rollout
         if rollout.phase == "idle":
@@ -96,12 +94,12 @@ class VersionTracker:
         return with_missing(rollout.identity, self.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
 
     def about(self, route: str) -> RolloutIdentity:
-        """The same of a name that need not be a route's."""
+        """The same, and `NAMELESS` for an unknown route."""
         known = route in self._route_states.state and route in self._topology.config.routes
         return self.identity(route) if known else NAMELESS
 
     def _look_again(self) -> None:
-        """Find the routes with a canary that has a name, and those where it tells it: only when the config changes."""
+        """Update the lists of routes whose canary has, or reports, a version: only when the config has changed."""
         if self._config is self._topology.config:
             return
         self._config = self._topology.config
@@ -111,7 +109,7 @@ class VersionTracker:
         self._named = [name for name, one in canaries.items() if one.version or name in telling]
 
     def others(self) -> list[str]:
-        """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
+        """Routes whose canary has been replaced: a deployment has finished."""
         self._look_again()
         found = []
         for route in self._announcing:
@@ -124,7 +122,7 @@ class VersionTracker:
         return found
 
     def merged(self) -> list[str]:
-        """Routes whose stable has been called the same as the canary for a while: it has become what the canary is."""
+        """Routes whose stable has reported the canary's version for a while: the canary was promoted."""
         self._look_again()
         found, now = [], self._clock()
         for route in self._named:
@@ -137,19 +135,19 @@ class VersionTracker:
 
 
 def with_missing(mine: RolloutIdentity, now: RolloutIdentity) -> RolloutIdentity:
-    """What is not known yet of a rollout, as it is called now. Pure."""
+    """The identity of a rollout, its unknown versions filled in from `now`. Pure."""
     return RolloutIdentity(mine.id, mine.given, mine.announced or now.announced, mine.stable or now.stable)
 
 
 def retried(before: RolloutIdentity, now: RolloutIdentity) -> RolloutIdentity:
-    """A second try goes by the name given to the first, unless the canary calls itself something else now. Pure."""
+    """A retry keeps the version named for the first try, unless the canary reports another one now. Pure."""
     other = before.announced and now.announced and before.announced != now.announced
     return now if other else replace(now, given=before.given)
 
 
 def as_named(mine: RolloutIdentity, changed: RolloutEvent, age: float) -> RolloutEvent:
-    """A canary under way calls itself something else, `age` seconds after its rollout began. What was named at the
-    start may only just have arrived: then it is that one still. Pure.
+    """Turn a change of the reported version `age` seconds after the start into the start's version where that was named
+    in advance and has only just been deployed. Pure.
     """
     said = changed.identity.announced
     if mine.given and said == mine.given:

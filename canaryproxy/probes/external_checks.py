@@ -1,4 +1,4 @@
-"""External checks: metrics asked of Prometheus, or of any service that answers in JSON."""
+"""External checks: a metric queried from Prometheus, or from any service that answers in JSON."""
 
 import json
 import math
@@ -12,17 +12,17 @@ from canaryproxy.probes.http_client import ContextOf, host_of, is_secure
 from canaryproxy.probes.scrape import ScrapeError, fetch
 
 MAX_NUMBER_LENGTH = 100
-"""Characters of a number in a string."""
+"""Characters of a number written as a string."""
 
 Ask = Callable[[CheckConfig, str, VersionName], Awaitable[float]]
-"""(check, route, version) -> its number."""
+"""(check, route, version) -> the metric's value."""
 
 
 def over_http(context_of: ContextOf) -> Ask:
-    """Ask over HTTP, with the token, the headers and the TLS of the check."""
+    """Query over HTTP, with the token, the headers and the TLS settings of the check."""
 
     async def ask(check: CheckConfig, route: str, version: VersionName) -> float:
-        """A check's number for one version. Raises `ScrapeError`."""
+        """The value of a check for one version. Raises `ScrapeError`."""
         headers = {"user-agent": "canaryproxy-check", "accept": "application/json", **dict(texts(check.headers))}
         if check.secret:
             headers["authorization"] = f"Bearer {check.secret}"
@@ -39,12 +39,12 @@ def over_http(context_of: ContextOf) -> Ask:
 
 
 def filled(text: str, route: str, version: VersionName) -> str:
-    """With the version and the route in their places."""
+    """Replace the placeholders of version and route."""
     return text.replace(VERSION, version).replace(ROUTE, route)
 
 
 def decoded(body: bytes) -> Any:
-    """JSON. Raises `ScrapeError`."""
+    """Parse JSON. Raises `ScrapeError`."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -52,7 +52,7 @@ def decoded(body: bytes) -> Any:
 
 
 def prometheus_number(answer: Any) -> float:
-    """The one number of an instant query's answer. Raises `ScrapeError`."""
+    """The single number of an instant query's result. Raises `ScrapeError`."""
     try:
         kind, result = answer["data"]["resultType"], answer["data"]["result"]
         if kind == "scalar":
@@ -80,7 +80,7 @@ def json_number(answer: Any, pointer: str) -> float:
 
 
 def finite(value: object) -> float:
-    """A finite number, also one in a string, as Prometheus writes them. Raises `ScrapeError`."""
+    """A finite number, also from a string, as Prometheus writes them. Raises `ScrapeError`."""
     if isinstance(value, (int, float, str)) and not (isinstance(value, str) and len(value) > MAX_NUMBER_LENGTH):
         try:
             number = float(value)
@@ -92,7 +92,7 @@ def finite(value: object) -> float:
 
 
 def _shown(value: object) -> str:
-    """The beginning of what was said in place of a number."""
+    """A short description of a value that is no number."""
     if isinstance(value, (list, dict)):
         return "a list" if isinstance(value, list) else "an object"
     return json.dumps(value[:50] if isinstance(value, str) else value)[:50]

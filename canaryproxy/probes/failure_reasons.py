@@ -1,7 +1,7 @@
-"""Why a service that was asked over HTTP gave no good answer: one short sentence and a word for machines. Pure.
+"""Why an HTTP request of the control plane failed: a short sentence, and a `Kind` for machines. Pure.
 
-Every request of the control plane ends here when it fails: health checks, sources of numbers, webhooks. The text of an
-error is never passed on whole: aiohttp's and yarl's quote the URL, whose path may be a secret.
+All failed requests end here: health checks, metric sources, webhooks. The text of an exception is never passed on
+whole: aiohttp and yarl quote the URL, whose path may be a secret.
 """
 
 import errno
@@ -29,7 +29,7 @@ Kind = Literal[
 ]
 
 Why = Literal["head", "framing", "size", "encoded"]
-"""What was too much of an answer."""
+"""Which limit a response exceeded."""
 
 EXCESS: dict[Why, str] = {
     "head": "its head is longer than",
@@ -38,21 +38,21 @@ EXCESS: dict[Why, str] = {
 }
 
 MAX_REASON_LENGTH = 200
-"""Characters of a text that is not ours."""
+"""Characters of a text that comes from outside."""
 
 NO_WAY = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL))
 BROKEN = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED))
 
 LACKING = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""What this machine is short of: it says nothing of the one who was to be asked."""
+"""The errno values of a shortage on this machine, which say nothing about the remote service."""
 
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
-"""What OpenSSL says of a peer that does not speak TLS."""
+"""OpenSSL's error codes for a peer that does not speak TLS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why there was no good answer; `why` it was too much, if it was."""
+    """Why a request failed; `why` is the exceeded limit, if any."""
 
     kind: Kind
     words: str
@@ -63,33 +63,33 @@ class Reason:
 
 
 def answered(status: int) -> Reason:
-    """It answered, and not what was wanted."""
+    """The status is not an accepted one."""
     return Reason("status", f"it answered {status}")
 
 
 def too_much(why: Why, most: int) -> Reason:
-    """It says more than is read of it."""
+    """The response exceeds a limit of so many bytes."""
     return Reason("too_much", f"{EXCESS[why]} {most >> 10} KiB", why)
 
 
 def encoded(how: str) -> Reason:
-    """It is compressed: what comes of it might be of any size."""
+    """The response is compressed; its size after decompression would be unlimited."""
     return Reason("too_much", f"it answered in {one_line(how)}, which was not asked for", "encoded")
 
 
 def ours(what: str) -> Reason:
-    """Something is lacking here, which says nothing of the one who was to be asked."""
+    """A local resource is missing, which says nothing about the remote service."""
     return Reason("ours", f"it could not be asked: {what}")
 
 
 def late(seconds: float, *, connected: bool = True) -> Reason:
-    """Nothing came in time."""
+    """The timeout of so many seconds has passed, before or after the connection was made."""
     what = "it did not answer within" if connected else "no connection to it was made within"
     return Reason("timeout", f"{what} {seconds:g} s")
 
 
 def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -> Reason:
-    """What an error of a request means that was given so many seconds. `connected`: it got as far as a connection."""
+    """The reason for an exception of a request with a timeout of `seconds`. `connected`: a connection was made."""
     if isinstance(error, MemoryError):
         return ours("no memory is left here")
     if isinstance(error, TimeoutError):
@@ -104,7 +104,7 @@ def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -
 
 
 def _of_answer(error: aiohttp.ClientError) -> Reason:
-    """There was a connection, and what came on it was no whole answer."""
+    """Connected, but the response was missing or incomplete."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return Reason("closed", "it closed the connection without an answer")
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -146,6 +146,6 @@ def _tls(error: BaseException) -> Reason:
 
 
 def one_line(text: str) -> str:
-    """A text that is not ours on one line, cut where they are long, without what does not print."""
+    """An untrusted text on one line, shortened, with `?` for unprintable characters."""
     line = " ".join(text.split())
     return "".join(one if one.isprintable() else "?" for one in line[:MAX_REASON_LENGTH])

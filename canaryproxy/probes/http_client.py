@@ -1,9 +1,8 @@
-"""One request of the control plane to another service over HTTP, each on a connection of its own.
+"""HTTP requests of the control plane to other services, each on a new connection.
 
-Redirects are not followed, proxies of the environment are not used, cookies are not kept. What fails, fails with a
-`Reason`. Who answers may be hostile: every byte counts that arrives, before the head and behind it, and little is read
-at a time, so that no answer holds up the loop or takes memory. Nothing is decompressed: a limit on what arrives would
-be none on what comes of it.
+Redirects are not followed, proxy variables and cookies are ignored, and failures carry a `Reason`. The server may be
+hostile: all bytes count towards the limits, and little is read at a time, so that no response blocks the event loop or
+exhausts memory. Nothing is decompressed: limits on received bytes would not limit the result.
 """
 
 import asyncio
@@ -30,33 +29,33 @@ from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH, quoted
 ContextOf = Callable[[UpstreamTls], ssl.SSLContext]
 
 MAX_HEAD_BYTES = 65_536
-"""Bytes up to the end of the head of an answer, interim answers (1xx) included. So much may frame a body, too, and as
-much as the body itself: a byte in a chunk of its own costs as much to read as a thousand in one.
+"""Bytes up to the end of the response head, interim responses (1xx) included. Chunk framing may take as much, plus
+twice the body: a byte in a chunk of its own costs as much to read as a thousand in one.
 """
 
 MAX_RESPONSE_BYTES = 131_072
-"""Bytes of an answer, where the caller does not say how many: of health checks and webhooks little is read, and JSON of
-that length is parsed in some milliseconds.
+"""Default limit on the bytes of a response: enough for health checks, webhooks and JSON metrics, and parsed in some
+milliseconds.
 """
 
 LATE_REASON = 1.5
-"""Times the seconds of a request after which its timeout fires only where the loop was held up."""
+"""A timeout that fires later than this multiple of its seconds was delayed by a busy event loop."""
 
 READ = 8_192
-"""Bytes that the kernel keeps for a connection, about, and so that are read at once. It doubles the number."""
+"""Receive buffer of the socket, and so the bytes read at once. The kernel doubles the number."""
 
 SLICE = 8_192
-"""Bytes that are parsed before others get their turn on the loop: some milliseconds' work at the worst."""
+"""Bytes parsed before yielding to the event loop: some milliseconds' work at worst."""
 
 SWITCHED = 101
-"""No interim answer: the head of another protocol, which we have not asked for."""
+"""Not an interim response: the head of another protocol, which was not requested."""
 
 REFUSED: Counter[Why] = Counter()
-"""Answers of this process's requests that were too much to be read."""
+"""Responses that exceeded a limit, in this process."""
 
 
 class CallFailedError(Exception):
-    """There was no answer that can be used; the message says why."""
+    """There was no usable response; the message says why."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.words)
@@ -64,8 +63,8 @@ class CallFailedError(Exception):
 
 
 class BoundedResponse(ResponseHandler):
-    """Takes `most` bytes in all, and `MAX_HEAD_BYTES` until the head is there. What has arrived is parsed when it is
-    its turn, and until then no more is read.
+    """Accepts `most` bytes in all, and `MAX_HEAD_BYTES` before the end of the head. Bytes received are parsed when the
+    `TurnScheduler` says so; until then reading is paused.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
@@ -77,24 +76,24 @@ class BoundedResponse(ResponseHandler):
         self.refused: Reason | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Something has arrived, or may be parsed now that could not be before."""
+        """Queue bytes for parsing; with empty `data`, what aiohttp refused to parse before."""
         self._arrived += data
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
         turns().wait(self)
 
     def eof_received(self) -> None:
-        """No more will come."""
+        """Parse the rest at end of file."""
         self._finish()
         super().eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
+        """Parse the rest when the connection is lost."""
         self._finish()
         super().connection_lost(exc)
 
     def parse(self) -> bool:
-        """Parse a little; False where nothing is left."""
+        """Parse one slice; False where nothing is left."""
         data = bytes(self._arrived[:SLICE])
         del self._arrived[:SLICE]
         if self._parser is not None:
@@ -110,7 +109,7 @@ class BoundedResponse(ResponseHandler):
             self.parse()
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """A head: that of the answer, or one that goes before it."""
+        """A parsed head: of the response, or of an interim one."""
         if data[0].code >= 200 or data[0].code == SWITCHED:
             self._headed = True
         super().feed_data(data, size)
@@ -138,14 +137,14 @@ class BoundedResponse(ResponseHandler):
 
 
 class TurnScheduler:
-    """A slice of one answer is parsed in each round of a loop, however many are under way."""
+    """Parses one slice of one response per iteration of the event loop, however many are in progress."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
         self._waiting: dict[BoundedResponse, None] = {}
 
     def wait(self, one: BoundedResponse) -> None:
-        """It has something to be parsed."""
+        """Queue a response with unparsed bytes."""
         if not self._waiting:
             self._soon()
         self._waiting[one] = None
@@ -170,7 +169,7 @@ _TURNS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, TurnScheduler] = we
 
 
 def turns() -> TurnScheduler:
-    """Those of the loop that runs."""
+    """The scheduler of the running loop."""
     loop = asyncio.get_running_loop()
     if loop not in _TURNS:
         _TURNS[loop] = TurnScheduler(loop)
@@ -178,7 +177,7 @@ def turns() -> TurnScheduler:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Makes connections that are measured."""
+    """Makes connections that enforce the limits."""
 
     def __init__(self, most: int) -> None:
         super().__init__(socket_factory=_small, force_close=True)
@@ -191,12 +190,12 @@ class _Connector(aiohttp.TCPConnector):
 
     @property
     def refused(self) -> Reason | None:
-        """Why an answer was too much."""
+        """Why a response was rejected, if one was."""
         return next((one.refused for one in self.made if one.refused is not None), None)
 
 
 def _small(info: Any) -> socket.socket:
-    """A socket that takes little at a time."""
+    """A socket with a small receive buffer."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ)
@@ -215,8 +214,8 @@ async def called(
     most: int | None = None,
     **more: Any,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The response, whose body is still to come: `most` bytes with the head. Raises `CallFailedError`, also where the
-    body is read.
+    """The response, its body not yet read; `most` limits its bytes, head included. Raises `CallFailedError`, also while
+    the body is read.
     """
     connected = False
 
@@ -252,8 +251,8 @@ async def called(
 
 
 def _lacking(reason: Reason, error: BaseException, url: str, share: float) -> Reason:
-    """The same, or that it is something here that was lacking, which says nothing of the one who was asked: a local
-    port, a descriptor to read the authorities of its certificate with, or the CPU. `share`: of the time that there was.
+    """Replace a reason by a local one where the remote service is not to blame: no local port, no descriptor to read CA
+    certificates with, no CPU. `share` is the elapsed part of the timeout.
     """
     if reason.kind == "timeout" and share > LATE_REASON:
         return ours("this process was too busy to hear its answer")
@@ -267,23 +266,23 @@ def _lacking(reason: Reason, error: BaseException, url: str, share: float) -> Re
 
 
 def counted(reason: Reason) -> Reason:
-    """A reason, counted if it is that an answer was too much."""
+    """The reason, counted in `REFUSED` if a limit was exceeded."""
     if reason.why is not None:
         REFUSED[reason.why] += 1
     return reason
 
 
 async def first_words(response: aiohttp.ClientResponse, url: str, headers: Mapping[str, str]) -> str:
-    """The beginning of what it says, in a line and without what it was sent, behind a colon."""
+    """The beginning of the body, redacted, on one line after a colon."""
     said = quoted(await response.content.read(MAX_QUOTED_LENGTH), url, headers)
     return f": {said}" if said else ""
 
 
 def host_of(url: str) -> str:
-    """The host of a URL, as its certificate is to name it."""
+    """The host of a URL, as its certificate must name it."""
     return urlsplit(url).hostname or ""
 
 
 def is_secure(url: str) -> bool:
-    """Whether a URL asks for TLS."""
+    """Whether a URL uses TLS."""
     return url.lower().startswith("https:")

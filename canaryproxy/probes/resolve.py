@@ -1,7 +1,7 @@
-"""What names mean: looked up at the start and every few seconds from then on.
+"""DNS lookups of upstream names, at the start and every few seconds.
 
-The last good answer is kept while a name cannot be resolved or has no address: an endpoint that is really gone
-refuses connections, which is noticed anyway, while a resolver that is down must not take the service down.
+The last good answer is kept while a name cannot be resolved or has no address: an endpoint that is really gone refuses
+connections, which is noticed anyway, while a DNS outage must not take the service down.
 """
 
 import asyncio
@@ -15,18 +15,17 @@ from canaryproxy.probes.failing_dependencies import FailingDependency, Reminder
 log = logging.getLogger("canaryproxy")
 
 PERIOD_SECONDS = 5.0
-"""Seconds between two look-ups of a name: the lifetime that Kubernetes gives its records."""
+"""Seconds between two lookups of a name: the TTL of Kubernetes' records."""
 
 TIMEOUT_SECONDS = 5.0
 
 Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
-"""Addresses of a name; raises `OSError` where there are none."""
+"""The addresses of a name; raises `OSError` where there are none."""
 
 
 async def system_lookup(name: str) -> tuple[str, ...]:
-    """All addresses of a name, of the family that the system prefers (RFC 6724). Raises `OSError`.
-
-    Only one family, since two families mostly are two ways to the same server.
+    """All addresses of a name in the family that the system prefers (RFC 6724). Raises `OSError`. Only one family: two
+    usually lead to the same server.
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -34,8 +33,8 @@ async def system_lookup(name: str) -> tuple[str, ...]:
 
 
 class Resolver:
-    """Keeps `answers` for the names that `names` asks for, and `failing`, why there is none; `changed` is called when
-    an answer has changed. `wall_clock` tells seconds since 1970.
+    """Keeps `answers` for `names()`, and in `failing` why a name has none; calls `changed` when an answer changes.
+    `wall_clock` gives seconds since 1970.
     """
 
     def __init__(
@@ -59,14 +58,14 @@ class Resolver:
         return f"<Resolver {self.answers}>"
 
     async def resolve(self, names: frozenset[str]) -> bool:
-        """Look all of them up once; True when an answer has changed."""
+        """Look up all of them once; True when an answer has changed."""
         found = await asyncio.gather(*map(self._ask, names))
         before = dict(self.answers)
         self.answers.update((name, answer) for name, answer in zip(names, found, strict=True) if answer)
         return self.answers != before
 
     async def run(self) -> None:
-        """Look again and again, for ever."""
+        """Look up all names periodically until cancelled."""
         while True:
             await asyncio.sleep(self._period)
             names = self._names()
@@ -77,7 +76,7 @@ class Resolver:
                 self._changed()
 
     async def _ask(self, name: str) -> tuple[str, ...]:
-        """The sorted answer, or nothing where there is none; said in the log now and then."""
+        """The sorted answer, empty on failure, which is logged now and then."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 answer = tuple(sorted(await self._lookup(name)))

@@ -1,7 +1,7 @@
-"""What endpoints tell of themselves: their `/metrics`, in the format of Prometheus.
+"""Scraping `/metrics` of endpoints in the Prometheus text format.
 
-An endpoint may be hostile. Its answer is looked through as it comes, a few kilobytes at a time, and only lines of the
-metric that is wanted are kept, so many and so long; what is kept is parsed in steps.
+An endpoint may be hostile. Its response is filtered as it arrives, a few kilobytes at a time; only lines of the wanted
+metric are kept, limited in number and length, and are parsed in steps.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH
 BEGAN = "process_start_time_seconds"
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Bytes of an answer that are looked through. Of those that are known only a proxy of a large mesh has more."""
+"""Bytes of a response that are read. Of the exporters we know only a proxy of a large mesh sends more."""
 
 MAX_SAMPLES = 10_000
-"""Lines of the metric that is wanted."""
+"""Lines of the wanted metric."""
 
 MAX_LINE_BYTES = 4_096
-"""Bytes of one of them: parsing takes the square of its length."""
+"""Bytes of one line: the parser takes time quadratic in its length."""
 
 MAX_KEPT_BYTES = 1024 * 1024
-"""Bytes of all of them."""
+"""Bytes of all kept lines."""
 
 STEP = 4_096
-"""Bytes of lines that are parsed before others get their turn on the loop."""
+"""Bytes parsed before yielding to the event loop."""
 
 READ = 65_536
 
@@ -45,22 +45,20 @@ TIMEOUT_SECONDS = 5.0
 
 
 class ScrapeError(Exception):
-    """What was asked for could not be had; the message says why, in a line of bounded length: part of it is what was
-    answered.
-    """
+    """A metric could not be read; the message says why, in a line of bounded length that may quote the response."""
 
     def __init__(self, words: str) -> None:
         super().__init__(escaped(words, MAX_QUOTED_LENGTH))
 
 
 SampleValues = tuple[float, float | None]
-"""A value, and when the process that tells it began (None if it does not say)."""
+"""The value, and the start time of the process (None where it is not exported)."""
 
 Scrape = Callable[[Endpoint, ResourceConfig], Awaitable[SampleValues]]
 
 
 class SampleFilter:
-    """Lines of one metric, picked from a text as it comes."""
+    """The lines of one metric, filtered from a text that arrives in pieces."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -75,7 +73,7 @@ class SampleFilter:
         return f"<SampleFilter of {self._name}, {len(self.lines)} lines>"
 
     def feed(self, data: bytes) -> None:
-        """More of the text. Raises `ScrapeError`."""
+        """Add a piece of the text. Raises `ScrapeError`."""
         text = self._rest + data
         end = text.rfind(b"\n") + 1
         begin = text.find(b"\n") + 1 if self._skipping else 0
@@ -90,7 +88,7 @@ class SampleFilter:
             self._rest, self._skipping = b"", True
 
     def end(self) -> None:
-        """The text is over. Raises `ScrapeError`."""
+        """The text is complete. Raises `ScrapeError`."""
         self.feed(b"\n")
 
     def _keep(self, line: bytes) -> None:
@@ -103,7 +101,7 @@ class SampleFilter:
         self.lines.append(line.rstrip(b"\r").decode("utf-8", "replace"))
 
     async def values(self) -> SampleValues:
-        """The sum of the metric's samples, whatever their labels. Raises `ScrapeError`."""
+        """The sum of the metric's samples over all labels. Raises `ScrapeError`."""
         total, count, began = 0.0, 0, None
         for lines in _steps(self.lines):
             for name, value in _parsed(lines):
@@ -118,7 +116,7 @@ class SampleFilter:
 
 
 def _steps(lines: Sequence[str]) -> Iterator[list[str]]:
-    """They are so long together that each step takes some milliseconds at most."""
+    """Groups of lines short enough to be parsed within some milliseconds."""
     step: list[str] = []
     size = 0
     for line in lines:
@@ -132,7 +130,7 @@ def _steps(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _parsed(lines: list[str]) -> list[tuple[str, float]]:
-    """Samples by their names. Raises `ScrapeError`."""
+    """(name, value) of each sample. Raises `ScrapeError`."""
     try:
         families = list(text_string_to_metric_families("\n".join(lines) + "\n"))
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
@@ -141,8 +139,8 @@ def _parsed(lines: list[str]) -> list[tuple[str, float]]:
 
 
 def over_http(context_of: ContextOf) -> Scrape:
-    """Ask an endpoint, each time on a connection of its own: behind one address there may be several processes, and
-    only new connections show that.
+    """Scrape an endpoint, each time on a new connection: one address may have several processes behind it, and only new
+    connections reach all of them.
     """
 
     async def scrape(endpoint: Endpoint, resource: ResourceConfig) -> SampleValues:
@@ -170,7 +168,7 @@ async def fetch(
     context_of: ContextOf | None = None,
     **more: Any,
 ) -> bytes:
-    """The body of a 200. Raises `ScrapeError`."""
+    """The body of a response with status 200. Raises `ScrapeError`."""
     body = bytearray()
     await read(url, headers, seconds, body.extend, MAX_RESPONSE_BYTES, tls, context_of, **more)
     return bytes(body)
@@ -186,7 +184,7 @@ async def read(
     context_of: ContextOf | None = None,
     **more: Any,
 ) -> None:
-    """Give the body of a 200 to `take`, piece by piece. Raises `ScrapeError`."""
+    """Pass the body of a response with status 200 to `take`, in pieces. Raises `ScrapeError`."""
     try:
         async with called("GET", url, headers, seconds, tls, context_of, most=most, **more) as response:
             if response.status != 200:

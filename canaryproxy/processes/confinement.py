@@ -1,5 +1,5 @@
-"""What other processes get to see of the supervisor, which knows every token. Workers see least, since strangers talk
-to them: they inherit the variables that they need and no other one, and cannot look into its memory.
+"""Hiding the supervisor's secrets from other processes. Workers, which parse untrusted bytes, inherit only the
+environment variables they need, and cannot read the supervisor's memory.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ KEPT = frozenset(
         "UBSAN_OPTIONS",
     )
 )
-"""Level and format of the log, how it was compiled, language, time zone, where libraries and authorities are found, and
-what sanitisers are to do. Nothing of Python's own: children are started isolated from it.
+"""Log level and format, build mode, language, time zone, library and CA paths, sanitiser options. No variable of
+Python's own: children are started isolated from it.
 """
 
 FAMILIES = ("LC_", "MALLOC_", "OPENSSL_")
@@ -40,13 +40,13 @@ PR_SET_DUMPABLE = 4
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Of our variables, those of the fork server and the workers."""
+    """The part of our environment that the fork server and the workers get."""
     return {name: value for name, value in environ.items() if name in KEPT or name.startswith(FAMILIES)}
 
 
 def deny_dumps() -> None:
-    """From now on, let no process of the same user read our memory or environment, or trace us, and write no core dump:
-    a worker that is taken over runs as the user that we run as. The system's administrator still can.
+    """Forbid processes of the same user to read our memory or environment or to trace us, and disable core dumps: a
+    compromised worker runs as the same user. Root still can.
     """
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: its affinity, and the quota of its container's cgroup."""
+"""Number of CPUs this process may use (affinity and cgroup quota), and yielding one to the workers."""
 
 import math
 import os

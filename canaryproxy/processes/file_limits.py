@@ -1,4 +1,4 @@
-"""The limit of open files: raised as far as it may be, and what it means for the number of clients."""
+"""The limit of open files: raising it, and how many clients it allows."""
 
 import contextlib
 import resource
@@ -10,15 +10,16 @@ from canaryproxy.processes.cpus import usable_cpus
 UNLIMITED = 2**31
 
 TOLERATED = 0.95
-"""The share of `max_connections` that is worth no warning: the metric `canaryproxy_max_connections` says it exactly."""
+"""The share of `max_connections` that needs no warning: the metric `canaryproxy_max_connections` has the exact number.
+"""
 
 FOR_ADMIN = 1024
-"""Connections to the admin API, or to the probes, at most; fewer where descriptors are few."""
+"""Maximum connections to the admin API, and to the probes; fewer where descriptors are few."""
 
 
 def raise_file_limit(wanted: int) -> int:
-    """Raise the soft limit of open files towards `wanted`, as far as the hard limit allows; workers inherit it. What
-    it is then.
+    """Raise the soft limit of open files towards `wanted`, up to the hard limit; returns the result. Workers inherit
+    it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -30,7 +31,7 @@ def raise_file_limit(wanted: int) -> int:
 
 
 def reachable_files() -> int:
-    """What the limit could be raised to."""
+    """The highest value the limit can be raised to."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return UNLIMITED if hard == resource.RLIM_INFINITY else hard
 
@@ -46,7 +47,7 @@ def connections(config: Config, files: int) -> int:
 
 
 def warning(config: Config, files: int) -> str:
-    """Says what the limit of files makes of `max_connections`; empty where that is next to nothing."""
+    """A warning that the file limit reduces `max_connections`; empty where the reduction is negligible."""
     most, fit = config.server.limits.max_connections, connections(config, files)
     if fit >= most * TOLERATED:
         return ""
@@ -58,5 +59,5 @@ def warning(config: Config, files: int) -> str:
 
 
 def connections_aside(files: int) -> int:
-    """Connections that the admin API and the probes may have each: the control plane needs descriptors of its own."""
+    """Connections for the admin API and for the probes, each: the control plane needs descriptors of its own."""
     return max(min(files // 8, FOR_ADMIN), 4)

@@ -1,4 +1,4 @@
-"""Listening sockets, opened by the control plane and handed to the data plane."""
+"""Listening sockets, opened by the control plane and inherited by the data plane."""
 
 import errno
 import os
@@ -24,10 +24,10 @@ class ListenError(Exception):
 
 
 def listen_on(host: str, port: int) -> socket.socket:
-    """A bound, listening, non-blocking TCP socket on a literal IP address, or, without one, on every address of both
-    families; of IPv4 alone where the system has no IPv6. Raises `ListenError`.
+    """A bound, listening, non-blocking TCP socket on a literal IP address. An empty `host` means every address of both
+    families, or of IPv4 where the system has no IPv6. Raises `ListenError`.
 
-    An IPv6 address takes no IPv4, whatever the system's default is (`net.ipv6.bindv6only`).
+    A socket for an IPv6 address takes no IPv4, whatever the system's default is (`net.ipv6.bindv6only`).
     """
     try:
         if host:
@@ -60,7 +60,7 @@ def _listening(host: str, port: int, *, both: bool) -> socket.socket:
 
 
 def listening_text(written: tuple[str, int], at: tuple[str, int]) -> str:
-    """Where a socket listens, as in a URL, and on which families where that is not plain to see."""
+    """The address of a socket as in a URL, with the families it accepts where the address does not show them."""
     families = " (IPv4 and IPv6)" if not written[0] else " (IPv6)"
     return display(at) + (families if at[0] == EVERY_IPV6 else "")
 

@@ -1,6 +1,4 @@
-"""What the buffers of the instance may hold (`server.limits.buffers`), and whether all that is allowed fits into the
-memory there is.
-"""
+"""The memory for buffers (`server.limits.buffers`), and a warning when the configured limits exceed the memory."""
 
 from canaryproxy.config import Config
 from canaryproxy.config.types.quantity import size_text
@@ -11,10 +9,10 @@ from canaryproxy.processes.cpus import usable_cpus
 MIB = 2**20
 
 BASE = 96 * MIB
-"""What the supervisor and the fork server take, with a table of ordinary size."""
+"""Bytes of the supervisor and the fork server, with a table of ordinary size."""
 
 OF_WORKER = 24 * MIB
-"""What a worker takes before the first client comes."""
+"""Bytes of a worker without clients."""
 
 OF_CONNECTION = 6 * 2**10
 OF_TLS_CONNECTION = 56 * 2**10
@@ -39,19 +37,19 @@ def available() -> int:
 
 
 def fixed(connections: int, workers: int, *, tls: bool) -> int:
-    """What so many clients take in so many workers, buffers aside. Pure."""
+    """Bytes of so many clients and workers, buffers excluded. Pure."""
     return BASE + workers * OF_WORKER + connections * (OF_TLS_CONNECTION if tls else OF_CONNECTION)
 
 
 def budget(memory: int, connections: int, workers: int, *, tls: bool) -> int:
-    """Bytes that the buffers of all workers may hold where the config says `auto`. Pure."""
+    """Bytes for the buffers of all workers where the config says `auto`. Pure."""
     left = memory - fixed(connections, workers, tls=tls)
     most = min(int(left * SHARE), connections * MAX_BYTES_PER_CONNECTION)
     return max(most, least(memory))
 
 
 def least(memory: int) -> int:
-    """What buffers need to be of use, in so much memory. Pure."""
+    """The minimum useful bytes for buffers, given so much memory. Pure."""
     return max(MIN_BYTES, min(int(memory * MIN_SHARE), MAX_MIN_BYTES))
 
 
@@ -61,7 +59,7 @@ def _shape(config: Config, connections: int) -> tuple[int, int, bool]:
 
 
 def buffers(config: Config, connections: int) -> int:
-    """Bytes that the buffers of one worker may hold, with so many clients in the instance."""
+    """Bytes for the buffers of one worker, with so many clients in the instance."""
     clients, workers, tls = _shape(config, connections)
     total = config.server.limits.buffers
     if total is None:
@@ -70,7 +68,7 @@ def buffers(config: Config, connections: int) -> int:
 
 
 def warning(config: Config, connections: int, memory: int | None = None) -> str:
-    """Says that what the config allows needs more memory than there is; empty where it fits."""
+    """A warning that the configured limits need more memory than there is; empty where they fit."""
     clients, workers, tls = _shape(config, connections)
     memory = available() if memory is None else memory
     kept = fixed(clients, workers, tls=tls)
@@ -86,6 +84,6 @@ def warning(config: Config, connections: int, memory: int | None = None) -> str:
 
 
 def warnings(config: Config, most_files: int) -> list[str]:
-    """What of the config there are too few descriptors for, and too little memory."""
+    """Warnings about too few file descriptors and too little memory for the config."""
     clients = file_limits.connections(config, most_files)
     return list(filter(None, (file_limits.warning(config, most_files), warning(config, clients))))

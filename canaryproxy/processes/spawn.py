@@ -1,9 +1,8 @@
 """Starting processes: the fork server, and workers through it.
 
-Everything is inherited by file descriptor: the listening sockets, the memory that workers share, and the socket
-that orders are given on. The processes stay in our session and process group. They run the package that we run and
-none of what lies in the working directory, in PYTHONPATH or in the user's site-packages (`isolated`). Of our
-environment they have what they need, and no token (`exposure`).
+Everything is inherited by file descriptor: listening sockets, shared memory, the control socket. The processes stay in
+our session and process group. They run this package and nothing from the working directory, PYTHONPATH or the user's
+site-packages (`isolated`), with an environment that holds no token (`confinement`).
 """
 
 import asyncio
@@ -29,29 +28,29 @@ log = logging.getLogger("canaryproxy")
 MODULE = "canaryproxy.app.forkserver"
 
 RETRY_SECONDS = 0.5
-"""Seconds from the end of a fork server, or a try that failed, to the next one."""
+"""Seconds before a fork server that ended, or could not be started, is started again."""
 
 MIN_PID = 2
-"""Of a process that can have been forked: 1 is the first of all."""
+"""The smallest pid a forked process can have: 1 is init."""
 
 MAX_FAILED_STARTS = 3
-"""Fork servers in a row that end before they forked anything, after which it is no accident."""
+"""Fork servers in a row that end before forking anything, after which `cannot_spawn` is called."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A worker's process: its pid, and a descriptor that means this process for ever (pidfd_open(2))."""
+    """A worker's process: its pid, and a pidfd, which unlike the pid is never reused (pidfd_open(2))."""
 
     pid: int
     pidfd: int
 
     def kill(self) -> None:
-        """End it at once; one that is gone already stays gone."""
+        """Send SIGKILL; no error if the process has ended."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def close(self) -> None:
-        """It is not needed any more."""
+        """Close the pidfd."""
         os.close(self.pidfd)
 
 
@@ -59,7 +58,7 @@ Spawned = Callable[[Handle], None]
 
 
 class Processes:
-    """The fork server as its client sees it. A fork server that dies is replaced; its workers live on."""
+    """Client of the fork server. A fork server that dies is replaced; its workers live on."""
 
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
@@ -76,12 +75,12 @@ class Processes:
 
     @property
     def pid(self) -> int | None:
-        """The fork server's."""
+        """The fork server's pid."""
         return None if self._server is None else self._server.pid
 
     def start(self, cannot_spawn: Callable[[str], None] | None = None) -> None:
-        """Start the fork server. Raises `OSError` where the system has no room for another process. `cannot_spawn` is
-        called with a sentence when several in a row have ended and no worker has come of them.
+        """Start the fork server. Raises `OSError` where no process can be created. `cannot_spawn` is called with the
+        reason when several fork servers in a row have ended without forking a worker.
         """
         self._cannot_spawn = cannot_spawn
         self._spawn()
@@ -102,7 +101,7 @@ class Processes:
         asyncio.get_running_loop().add_reader(ours, self._answered)
 
     def spawn(self, spawned: Spawned) -> socket.socket:
-        """Have a worker forked; returns our end of its link. `spawned` gets its handle, unless the link breaks
+        """Fork a worker; returns our end of its channel. `spawned` gets the process handle, unless the channel breaks
         first.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -135,7 +134,7 @@ class Processes:
             log.error("worker with pid %d cannot be watched: no file descriptor is left for it", pid)
 
     def _misunderstood(self, data: bytes, descriptors: list[int]) -> None:
-        """The end, or an answer to nothing that was asked for: which process is whose is not known any more."""
+        """The socket was closed, or an answer was invalid. The match of answers to requests is lost, so start over."""
         for one in descriptors:
             os.close(one)
         if data:
@@ -145,7 +144,7 @@ class Processes:
         self._lost()
 
     def _lost(self) -> None:
-        """The fork server is gone. Workers that it did not get to fork find their link broken."""
+        """Replace the fork server. Workers it did not get to fork find their channel broken."""
         self._hang_up()
         self._births.clear()
         if self._retired:
@@ -178,7 +177,7 @@ class Processes:
                 threading.Thread(target=self._server.wait, daemon=True).start()
 
     def retire(self) -> None:
-        """Fork no more and close the listening sockets here and there: from now on only workers hold them."""
+        """Stop forking and close the listening sockets here and in the fork server: only workers hold them from now on."""
         self._retired = True
         if self._control is not None:
             with contextlib.suppress(OSError):
@@ -186,7 +185,7 @@ class Processes:
         self._let_go()
 
     def abort(self) -> None:
-        """End all workers at once, by letting the fork server find itself alone."""
+        """Kill all workers by closing the control socket: the fork server then kills its children."""
         self._retired = True
         self._hang_up()
         self._let_go()
@@ -200,8 +199,8 @@ class Processes:
 
 
 def shared_memory(length: int, begin: bytes) -> int:
-    """A descriptor of memory that all workers share: `begin`, then zeros. Its size is sealed: a worker that could make
-    it smaller would end all others, whose next look at it would be a bus error.
+    """A memfd that all workers share: `begin`, then zeros. Its size is sealed: a worker that could shrink it would kill
+    all others with SIGBUS.
     """
     memory = os.memfd_create("canaryproxy", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(memory, length)

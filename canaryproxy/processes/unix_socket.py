@@ -1,4 +1,4 @@
-"""A listening Unix socket with a path: for its owner alone, in place of one that a killed process has left behind."""
+"""A listening Unix socket with a path, accessible to its owner only. Replaces the stale file of a killed process."""
 
 import contextlib
 import errno
@@ -17,25 +17,25 @@ BACKLOG = 64
 MODE = 0o600
 
 MAX_PATH_BYTES = 107
-"""Bytes of a path that fit into an address (unix(7))."""
+"""Longest path that fits into a socket address (unix(7))."""
 
 LOCK_TIMEOUT_SECONDS = 1.0
 """Seconds for a listening process to accept a connection, as that its queue is full says enough; and for another
 process to let go of the directory.
 """
 RETRY_SECONDS = 0.02
-"""Seconds between two looks."""
+"""Seconds between two attempts to take the lock."""
 
 
 class Bound(NamedTuple):
-    """A listening socket and its file: device, inode and when it changed, since inodes are used again."""
+    """A listening socket and the identity of its file: device, inode, ctime. Inodes are reused, hence the ctime."""
 
     sock: socket.socket
     path: Path
     file: tuple[int, int, int]
 
     def remove(self) -> None:
-        """Take the file away, if it is ours still."""
+        """Remove the file if it is still ours."""
         with contextlib.suppress(OSError), _alone(self.path.parent):
             if _identity(self.path) == self.file:
                 self.path.unlink()
@@ -72,7 +72,7 @@ def _identity(path: Path) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time looks at the sockets of a directory, so that none removes another's new one."""
+    """Lock the directory, so that no process removes a socket that another one has just created."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _lock(handle)
@@ -82,7 +82,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _lock(handle: int) -> None:
-    """Wait for others, though not for ever: every user who may read the directory can hold its lock."""
+    """Wait for the lock, for a limited time: every user who may read the directory can hold it."""
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     with contextlib.suppress(OSError):  # a file system without locks
         while time.monotonic() < deadline:
@@ -95,7 +95,7 @@ def _lock(handle: int) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove a socket that nothing listens on. Raises `ListenError` for anything else."""
+    """Remove a socket file that no process listens on. Raises `ListenError` for anything else."""
     try:
         found = path.lstat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""One worker process as the supervisor sees it: its link, its handle, and how it stands."""
+"""One worker process as the supervisor sees it: its channel, its process handle and its state."""
 
 from collections.abc import Callable
 
@@ -10,8 +10,8 @@ from canaryproxy.processes.spawn import Handle
 
 
 class WorkerLink:
-    """One worker process as we see it. `began`: the generation that it was started with; `validator` knows what it may
-    say. Bytes that are no message are `refuse`d, with a reason.
+    """One worker process. `began` is the generation of its first table; `validator` checks its messages. Bytes that are
+    no message are passed to `refuse`, with a reason.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class WorkerLink:
 
     @property
     def pid(self) -> int | None:
-        """Its process id, once known."""
+        """Its process id, None until known."""
         return None if self.handle is None else self.handle.pid
 
     def spawned(self, handle: Handle) -> None:
-        """The process exists."""
+        """The fork server has created the process."""
         if self.doomed:
             handle.kill()
             handle.close()
@@ -65,24 +65,24 @@ class WorkerLink:
             self.handle = handle
 
     def close(self) -> None:
-        """It is gone, or will be at once; its handle is not needed any more."""
+        """Kill the process and release its handle: the channel is closed."""
         self.kill()
         if self.handle is not None:
             self.handle.close()
             self.handle = None
 
     def publish(self, publication: Publication) -> None:
-        """Tell it another table."""
+        """Send another table."""
         self.border.published(publication.generation)
         self.wire.send(publication)
 
     def drain(self) -> None:
-        """Tell it to finish."""
+        """Order it to drain."""
         self.border.draining()
         self.wire.send(Drain())
 
     def kill(self) -> None:
-        """End it at once. One whose process is not known loses its link, and is killed should it be known later."""
+        """Kill it with SIGKILL. While the process is unknown only the channel is cut; `spawned` then kills it."""
         self.doomed = True
         if self.handle is not None:
             self.handle.kill()

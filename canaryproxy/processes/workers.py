@@ -1,13 +1,11 @@
-"""The workers: started, given every table, watched, replaced.
+"""Starting, supervising and replacing workers, and publishing tables to them.
 
-A table is published by sending it to all of them; it holds for the whole instance once each worker has
-acknowledged it, or is gone: a successor begins with the newest table. So waiting for a generation is waiting for
-the workers that began before it. One that does not acknowledge within two seconds is killed, as is one that says
-nothing at all for ten. Patience is counted in ticks that this process lived through, so that a supervisor which was
-stopped itself does not blame its workers.
+A table is in effect once each worker has acknowledged it or has ended: a successor starts with the newest table.
+Waiting for a generation therefore means waiting for the workers that started before it. A worker that does not
+acknowledge within two seconds, or sends nothing for ten, is killed. These times are counted in ticks of this process,
+so that a supervisor that was itself stopped does not blame its workers.
 
-A worker parses what strangers send. One that says what no worker of ours would (`bounds`), or cannot be understood, is
-killed and replaced, too.
+A worker parses untrusted bytes. A worker whose message is invalid (`message_validation`) is killed and replaced, too.
 """
 
 import asyncio
@@ -38,66 +36,64 @@ TICK_SECONDS = 0.25
 
 UNACKNOWLEDGED = 8
 SILENT_TICKS = 40
-"""Ticks after which a worker that does not acknowledge, or says or reads nothing at all, is replaced."""
+"""Ticks after which a worker is replaced that does not acknowledge, or that sends or reads nothing."""
 
 LATE_TICKS = 80
-"""Ticks: what a worker reports may not be of a time before that, or it would hold the judging back."""
+"""Ticks that a report's time may lie in the past; an older one would delay the analysis."""
 
 GARBLED, BOUNDS, FAILED = "garbled", "bounds", "failed"
 REJECTION_REASONS = (GARBLED, BOUNDS, FAILED)
-"""Why a worker's link is cut: what it said was not understood, was out of bounds, could not be filed."""
+"""Why a worker was killed: message not decodable, out of bounds, or processing it failed."""
 
 MIN_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
-"""Seconds until a worker that died before it was ready is replaced; they double."""
+"""Seconds before a worker that died before it was ready is restarted, doubled each time."""
 
 DRAIN_MARGIN_SECONDS = 2.0
-"""Seconds that a worker may take longer to drain than configured."""
+"""Seconds that workers get beyond the configured drain time."""
 
 
 class TrafficControl(Protocol):
-    """What the controller needs of the data plane."""
+    """The data plane as the controller uses it."""
 
     def publish(self, table: RoutingTable) -> None:
-        """Make `table` the one that request heads are decided by, as soon as may be."""
+        """Decide request heads by `table` as soon as possible."""
 
     def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in their order."""
+        """Replace the certificates of the listeners, in their order."""
 
     async def acknowledged(self, generation: int) -> None:
-        """Return once that table, or a later one, decides everywhere. Raises `NotAcknowledgedError`."""
+        """Return once every worker uses that generation or a later one. Raises `NotAcknowledgedError`."""
 
 
 class NotAcknowledgedError(Exception):
-    """A table was published, and not every worker has said in time that it follows it."""
+    """Not every worker has acknowledged a table in time."""
 
 
 class IncompatibleWorkerError(Exception):
-    """Workers cannot run as we do; the message is one line for the user."""
+    """Workers cannot be started, or are of another build; the message is one line for the user."""
 
 
 class Launch(Protocol):
     """Starts worker processes."""
 
     def start(self, cannot_spawn: Callable[[str], None]) -> None:
-        """Be ready to launch; `cannot_spawn` is called with a sentence where no worker comes of it."""
+        """Prepare to launch; `cannot_spawn` is called with the reason where no worker can be created."""
 
     def spawn(self, spawned: Spawned) -> socket.socket:
-        """Start a worker; returns our end of its link. `spawned` gets its handle."""
+        """Start a worker; returns our end of its channel. `spawned` gets its handle."""
 
     def retire(self) -> None:
         """Launch no more; close the listening sockets of this side."""
 
     def abort(self) -> None:
-        """End all of them at once."""
+        """Kill all workers."""
 
 
 class Workers:
-    """`count` workers, kept alive. `begin` makes the first message to the worker of a slot, without its table and later
-    certificates: a successor begins with the settings that its fellows have, whatever the config says by then.
-
-    What they report, and what becomes of them, is published to `deltas`. `stranded` is set when no worker is left and
-    none can follow; why, says `problem`.
+    """`count` workers, kept alive. `begin` makes the first message for a slot; table and newer certificates are added
+    here. `deltas` gets their reports, starts and ends. `stranded` is set when no worker is left and none can be
+    started; `problem` says why.
     """
 
     def __init__(
@@ -138,18 +134,17 @@ class Workers:
 
     @property
     def draining(self) -> bool:
-        """Whether this is the end."""
+        """Whether the instance is ending."""
         return self._draining
 
     @property
     def pids(self) -> list[int]:
-        """Of the workers whose process is known, by slot."""
+        """Pids of the workers whose process is known, by slot."""
         return [link.pid for _, link in sorted(self._links.items()) if link.pid is not None]
 
     async def start(self) -> None:
-        """Start all workers and wait until they serve. A table must have been published.
-
-        Raises `IncompatibleWorkerError` where they do not run what we run, or not at all.
+        """Start all workers and wait until they serve. A table must have been published. Raises
+        `IncompatibleWorkerError`.
         """
         try:
             self._processes.start(self._give_up)
@@ -164,7 +159,7 @@ class Workers:
         self._started = True
 
     def _give_up(self, problem: str) -> None:
-        """No worker that can serve will come."""
+        """No usable worker will start."""
         if not self._started:
             self.problem = self.problem or problem
             self._settle()
@@ -222,9 +217,8 @@ class Workers:
             link.publish(publication)
 
     async def acknowledged(self, generation: int, patience: float | None = 5.0) -> None:
-        """Return once no request head that arrives from now on is decided by a table before `generation`.
-
-        Raises `NotAcknowledgedError` after `patience` seconds.
+        """Return once no request head is decided by a table before `generation`. Raises `NotAcknowledgedError` after
+        `patience` seconds.
         """
         try:
             async with asyncio.timeout(patience):
@@ -233,7 +227,7 @@ class Workers:
             raise NotAcknowledgedError(f"not every worker has acknowledged generation {generation}") from None
 
     def _has_generation(self, generation: int) -> bool:
-        """A worker that began with a generation cannot follow an older one."""
+        """A worker never uses a table older than its first one."""
         return all(max(link.acknowledged, link.began) >= generation for link in self._links.values())
 
     async def _wait(self, condition: Callable[[], bool]) -> None:
@@ -252,7 +246,7 @@ class Workers:
                 future.set_result(None)
 
     def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in their order."""
+        """Replace the certificates of the listeners, in their order."""
         self._certificates = certificates
         for link in self._links.values():
             link.wire.send(Certificates(tuple(certificates)))
@@ -284,7 +278,7 @@ class Workers:
             link.cut = message.cut
 
     def _file(self, link: WorkerLink, delta: Delta) -> None:
-        """One report that cannot be filed must not keep others from it."""
+        """Process a report; if that fails, drop the worker and go on with the reports of others."""
         try:
             self._deltas.publish(WorkerReport(link.slot, delta))
         except Exception as error:
@@ -292,7 +286,7 @@ class Workers:
             self._refuse(link, FAILED, f"{type(error).__name__} while it was filed")
 
     def _refuse(self, link: WorkerLink, reason: str, words: str) -> None:
-        """It says what no worker of ours says: it may not be ours any more."""
+        """Kill a worker whose message no worker of ours would send: it may be compromised."""
         self.refused[reason] += 1
         log.error(
             "worker %d (pid %s) is killed and replaced, its message is rejected: %s",
@@ -305,7 +299,7 @@ class Workers:
         link.wire.abort()
 
     def _introduced(self, link: WorkerLink, introduction: Introduction) -> None:
-        """Only one that runs what we run may serve."""
+        """Only a worker of the same build may serve."""
         words = what_differs(introduction, own_build())
         if words:
             link.strange = True
@@ -317,7 +311,7 @@ class Workers:
             self._give_up(problem)
 
     def _lost(self, link: WorkerLink) -> None:
-        """Its link is gone, so it is or will be: nothing it holds may outlive its link."""
+        """The channel is closed: kill the process, if it still runs, and replace it."""
         pid = link.pid
         link.close()
         if self._links.get(link.slot) is not link:
@@ -338,7 +332,7 @@ class Workers:
         self._deltas.publish(WorkersChanged(f"worker {link.slot + 1} ended"))
 
     def _delay(self, slot: int) -> float:
-        """Seconds until the next try, after one more that came to nothing."""
+        """Seconds before the next attempt, after one more failure."""
         delay: float = min(MIN_BACKOFF_SECONDS * 2 ** self._failures[slot], MAX_BACKOFF_SECONDS)
         self._failures[slot] += 1
         return delay
@@ -370,7 +364,7 @@ class Workers:
     # The end.
 
     async def drain(self, patience: float) -> int:
-        """Have all workers finish within `patience` seconds; returns the number of exchanges that were cut."""
+        """Drain all workers within `patience` seconds; returns the number of exchanges that were cut."""
         self._draining = True
         self._processes.retire()
         links = list(self._links.values())
@@ -383,7 +377,7 @@ class Workers:
         return sum(link.cut or 0 for link in links)
 
     def abort(self) -> None:
-        """End all workers now."""
+        """Kill all workers now."""
         self._draining = True
         for link in list(self._links.values()):
             link.kill()
