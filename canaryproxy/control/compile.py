@@ -5,6 +5,7 @@ Pure. Traffic is a function of state: to change a weight, change the state and c
 
 import math
 from collections.abc import Mapping, Set
+from dataclasses import fields
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -129,30 +130,10 @@ def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoin
 
 def plane_settings(config: Config) -> PlaneSettings:
     """The settings of the data plane, sent once at start: a change takes a restart."""
-    limits, timeouts = config.server.limits, config.server.timeouts
-    return PlaneSettings(
-        limits=Limits(
-            max_connections=limits.max_connections,
-            header_bytes=limits.header_bytes,
-            headers=limits.headers,
-            uri_bytes=limits.uri_bytes,
-            body_bytes=limits.body_bytes,
-            connections_per_address=limits.connections_per_address,
-            handshakes=limits.handshakes,
-            buffers=limits.buffers,
-        ),
-        timeouts=Timeouts(
-            header=timeouts.header,
-            keep_alive=timeouts.keep_alive,
-            body_idle=timeouts.body_idle,
-            half_close=timeouts.half_close,
-            drain=timeouts.drain,
-            tunnel_idle=timeouts.tunnel_idle,
-            abort_drain=timeouts.abort_drain,
-        ),
-        trusted_proxies=config.server.trusted_proxies,
-        forwarding=config.server.forwarding,
-    )
+    server = config.server
+    limits = Limits(**{one.name: getattr(server.limits, one.name) for one in fields(Limits)})
+    timeouts = Timeouts(**{one.name: getattr(server.timeouts, one.name) for one in fields(Timeouts)})
+    return PlaneSettings(limits, timeouts, server.trusted_proxies, server.forwarding)
 
 
 def worker_config(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> WorkerConfig:

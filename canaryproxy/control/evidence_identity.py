@@ -7,7 +7,7 @@ not the default.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 
 from canaryproxy.analysis.spec import (
     AnalysisSpec,
@@ -27,201 +27,38 @@ from canaryproxy.config.types.address import Origin
 from canaryproxy.config.types.certificate import PemFile
 from canaryproxy.model.table import Affinity
 
+FORMS: dict[type, str] = {
+    VersionConfig: "VersionConfig url endpoints connect_timeout response_timeout keep_alive health max_in_flight tls",
+    Origin: "Origin scheme host port",
+    HealthConfig: "HealthConfig path interval timeout unhealthy healthy version_header",
+    UpstreamTlsConfig: "UpstreamTlsConfig ca server_name cert key",
+    PemFile: "PemFile path",
+    Affinity: "Affinity by name max_age",
+    AnalysisSpec: "Spec confidence unit errors latency refusals=client_errors goals resources externals limits "
+    "min_requests warmup prove_above dry_run",
+    FixedLimits: "Limits most=max times",
+    ErrorSpec: "Errors tolerance floor statuses limits dry_run",
+    LatencySpec: "Latency tolerance floor q limits dry_run",
+    ClientErrors: "Refusals tolerance floor on_harm=on_failure dry_run",
+    GoalSpec: "GoalSpec goal tolerance on_harm=on_failure valued cap dry_run",
+    ResourceSpec: "Resource name tolerance block on_harm=on_failure dry_run",
+    ExternalSpec: "External name most=max least=min times failures on_harm=on_failure dry_run",
+    HardLimitSpec: "HardLimit error_rate min_requests",
+}
+"""The name of each type in the text, then its fields in order: `name`, or `name=attribute` where they differ."""
+
 
 def identity(route: RouteConfig) -> str:
     """Equal for routes whose evidence is about the same."""
-    text = f"({_version(route.canary)}, {_affinity(route.affinity)}, {_spec(route.spec)})"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(spelled((route.canary, route.affinity, route.spec)).encode()).hexdigest()
 
 
-def _spelled(kind: str, values: Mapping[str, str]) -> str:
-    """An object with its fields in order."""
-    return f"{kind}({', '.join(f'{name}={value}' for name, value in values.items())})"
-
-
-def _tuple(items: Iterable[str]) -> str:
-    found = list(items)
-    return f"({', '.join(found)}{',' if len(found) == 1 else ''})"
-
-
-def _version(side: VersionConfig | None) -> str:
-    if side is None:
-        return "None"
-    return _spelled(
-        "VersionConfig",
-        {
-            "url": _origin(side.url),
-            "endpoints": _tuple(map(_origin, side.endpoints)),
-            "connect_timeout": repr(side.connect_timeout),
-            "response_timeout": repr(side.response_timeout),
-            "keep_alive": repr(side.keep_alive),
-            "health": _health(side.health),
-            "max_in_flight": repr(side.max_in_flight),
-            "tls": _tls(side.tls),
-        },
-    )
-
-
-def _origin(origin: Origin | None) -> str:
-    if origin is None:
-        return "None"
-    return _spelled("Origin", {"scheme": repr(origin.scheme), "host": repr(origin.host), "port": repr(origin.port)})
-
-
-def _health(health: HealthConfig | None) -> str:
-    if health is None:
-        return "None"
-    return _spelled(
-        "HealthConfig",
-        {
-            "path": repr(health.path),
-            "interval": repr(health.interval),
-            "timeout": repr(health.timeout),
-            "unhealthy": repr(health.unhealthy),
-            "healthy": repr(health.healthy),
-            "version_header": repr(health.version_header),
-        },
-    )
-
-
-def _tls(tls: UpstreamTlsConfig | None) -> str:
-    if tls is None:
-        return "None"
-    return _spelled(
-        "UpstreamTlsConfig",
-        {"ca": _pem(tls.ca), "server_name": repr(tls.server_name), "cert": _pem(tls.cert), "key": _pem(tls.key)},
-    )
-
-
-def _pem(file: PemFile | None) -> str:
-    """A file by its path, whatever is in it."""
-    if file is None:
-        return "None"
-    return _spelled("PemFile", {"path": f"PosixPath({file.path.as_posix()!r})"})
-
-
-def _affinity(affinity: Affinity | None) -> str:
-    if affinity is None:
-        return "None"
-    return _spelled(
-        "Affinity", {"by": repr(affinity.by), "name": repr(affinity.name), "max_age": repr(affinity.max_age)}
-    )
-
-
-def _spec(spec: AnalysisSpec | None) -> str:
-    if spec is None:
-        return "None"
-    return _spelled(
-        "Spec",
-        {
-            "confidence": repr(spec.confidence),
-            "unit": repr(spec.unit),
-            "errors": _errors(spec.errors),
-            "latency": _latency(spec.latency),
-            "refusals": _refusals(spec.client_errors),
-            "goals": _tuple(map(_goal, spec.goals)),
-            "resources": _tuple(map(_resource, spec.resources)),
-            "externals": _tuple(map(_external, spec.externals)),
-            "limits": _hard_limit(spec.limits),
-            "min_requests": repr(spec.min_requests),
-            "warmup": repr(spec.warmup),
-            "prove_above": repr(spec.prove_above),
-            "dry_run": repr(spec.dry_run),
-        },
-    )
-
-
-def _limits(limits: FixedLimits) -> str:
-    return _spelled("Limits", {"most": repr(limits.max), "times": repr(limits.times)})
-
-
-def _errors(errors: ErrorSpec | None) -> str:
-    if errors is None:
-        return "None"
-    return _spelled(
-        "Errors",
-        {
-            "tolerance": repr(errors.tolerance),
-            "floor": repr(errors.floor),
-            "statuses": repr(errors.statuses),
-            "limits": _limits(errors.limits),
-            "dry_run": repr(errors.dry_run),
-        },
-    )
-
-
-def _latency(latency: LatencySpec | None) -> str:
-    if latency is None:
-        return "None"
-    return _spelled(
-        "Latency",
-        {
-            "tolerance": repr(latency.tolerance),
-            "floor": repr(latency.floor),
-            "q": repr(latency.q),
-            "limits": _limits(latency.limits),
-            "dry_run": repr(latency.dry_run),
-        },
-    )
-
-
-def _refusals(refusals: ClientErrors | None) -> str:
-    if refusals is None:
-        return "None"
-    return _spelled(
-        "Refusals",
-        {
-            "tolerance": repr(refusals.tolerance),
-            "floor": repr(refusals.floor),
-            "on_harm": repr(refusals.on_failure),
-            "dry_run": repr(refusals.dry_run),
-        },
-    )
-
-
-def _goal(goal: GoalSpec) -> str:
-    return _spelled(
-        "GoalSpec",
-        {
-            "goal": repr(goal.goal),
-            "tolerance": repr(goal.tolerance),
-            "on_harm": repr(goal.on_failure),
-            "valued": repr(goal.valued),
-            "cap": repr(goal.cap),
-            "dry_run": repr(goal.dry_run),
-        },
-    )
-
-
-def _resource(one: ResourceSpec) -> str:
-    return _spelled(
-        "Resource",
-        {
-            "name": repr(one.name),
-            "tolerance": repr(one.tolerance),
-            "block": repr(one.block),
-            "on_harm": repr(one.on_failure),
-            "dry_run": repr(one.dry_run),
-        },
-    )
-
-
-def _external(one: ExternalSpec) -> str:
-    return _spelled(
-        "External",
-        {
-            "name": repr(one.name),
-            "most": repr(one.max),
-            "least": repr(one.min),
-            "times": repr(one.times),
-            "failures": repr(one.failures),
-            "on_harm": repr(one.on_failure),
-            "dry_run": repr(one.dry_run),
-        },
-    )
-
-
-def _hard_limit(limit: HardLimitSpec | None) -> str:
-    if limit is None:
-        return "None"
-    return _spelled("HardLimit", {"error_rate": repr(limit.error_rate), "min_requests": repr(limit.min_requests)})
+def spelled(value: object) -> str:
+    """The text of a value that is digested, as `repr` was at that commit. A file counts by its path only."""
+    if type(value) in FORMS:
+        kind, *fields = FORMS[type(value)].split()
+        pairs = ((name, attribute or name) for name, _, attribute in (field.partition("=") for field in fields))
+        return f"{kind}({', '.join(f'{name}={spelled(getattr(value, attribute))}' for name, attribute in pairs)})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(spelled, value))}{',' if len(value) == 1 else ''})"
+    return f"PosixPath({value.as_posix()!r})" if isinstance(value, PurePath) else repr(value)

@@ -92,8 +92,8 @@ class Hooks:
         try:
             answer = await self.ask(route, hooks, at, rollout)
         except Exception:
-            log.exception("%s: a gate could not be asked", route)
-            answer = "a gate could not be asked; the log says why"
+            log.exception("%s: internal error while asking a gate", route)
+            answer = "internal error while asking a gate; see the log"
         self._answers[moment] = (self._clock(), answer)
         del self._asking[moment]
 
@@ -130,7 +130,7 @@ class Hooks:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
             refusal = await self._post(whom, what)
-            if not refusal or refusal.startswith("it answered 4"):
+            if not refusal or refusal.startswith("HTTP status 4"):
                 break
         self._note(route, whom, refusal)
         return refusal
@@ -139,9 +139,9 @@ class Hooks:
         """Keep and log whether the hook answers."""
         key: Key = (route, "hook", whom.name) if isinstance(whom, HookConfig) else (route, "notify", "notify")
         if not refusal and self._failures.good(key):
-            log.info("%s: the webhook %s at %s answers again", route, key[2], site(whom.url))
+            log.info("%s: webhook %s at %s works again", route, key[2], site(whom.url))
         elif refusal and self._failures.bad(key, refusal):
-            log.warning("%s: the webhook %s at %s: %s", route, key[2], site(whom.url), refusal)
+            log.warning("%s: webhook %s at %s failed: %s", route, key[2], site(whom.url), refusal)
 
     def stop(self) -> None:
         """Cancel all calls."""

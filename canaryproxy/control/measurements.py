@@ -119,7 +119,7 @@ class Measurements:
                 else:
                     block = await self._measure(route, source, panel, block)
             except Exception:
-                log.exception("%s: %s could not be read", route, source.name)
+                log.exception("%s: internal error while reading %s", route, source.name)
             await asyncio.sleep(pause)
 
     async def _read(self, route: str, source: CheckConfig, panel: CheckSet | None) -> None:
@@ -185,7 +185,7 @@ class Measurements:
         what: What = "check" if isinstance(source, CheckConfig) else "resource"
         key = (route, what, source.name)
         if not problem and self._failures.good(key):
-            log.info("%s: %s is known again", route, source.name)
+            log.info("%s: %s is available again", route, source.name)
         elif problem and self._failures.bad(key, problem):
             log.warning("%s: %s is not available; the rollout waits for it: %s", route, source.name, problem)
 

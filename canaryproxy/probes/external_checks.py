@@ -48,7 +48,7 @@ def decoded(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise ScrapeError("its answer is no JSON") from None
+        raise ScrapeError("response is not JSON") from None
 
 
 def prometheus_number(answer: Any) -> float:
@@ -58,14 +58,14 @@ def prometheus_number(answer: Any) -> float:
         if kind == "scalar":
             return finite(result[1])
         if not isinstance(kind, str):
-            raise ScrapeError("its answer is none of Prometheus's")
+            raise ScrapeError("not a Prometheus response")
         if kind != "vector":
-            raise ScrapeError(f"the query gives a {kind}, not a number")
+            raise ScrapeError(f"query returned a {kind}, not a number")
         if len(result) != 1:
-            raise ScrapeError(f"the query gives {len(result)} series, not one" if result else "the query gives no data")
+            raise ScrapeError(f"query returned {len(result)} series, not one" if result else "query returned no data")
         return finite(result[0]["value"][1])
     except (KeyError, TypeError, IndexError):
-        raise ScrapeError("its answer is none of Prometheus's") from None
+        raise ScrapeError("not a Prometheus response") from None
 
 
 def json_number(answer: Any, pointer: str) -> float:
@@ -75,7 +75,7 @@ def json_number(answer: Any, pointer: str) -> float:
         try:
             answer = answer[int(key)] if isinstance(answer, list) else answer[key]
         except (KeyError, TypeError, IndexError, ValueError):
-            raise ScrapeError(f"its answer has no {pointer}") from None
+            raise ScrapeError(f"response has no {pointer}") from None
     return finite(answer)
 
 
@@ -88,7 +88,7 @@ def finite(value: object) -> float:
             number = math.nan
         if math.isfinite(number):
             return number
-    raise ScrapeError(f"it says {_shown(value)}, which is no number")
+    raise ScrapeError(f"not a number: {_shown(value)}")
 
 
 def _shown(value: object) -> str:

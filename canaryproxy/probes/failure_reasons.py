@@ -32,9 +32,9 @@ Why = Literal["head", "framing", "size", "encoded"]
 """Which limit a response exceeded."""
 
 EXCESS: dict[Why, str] = {
-    "head": "its head is longer than",
-    "framing": "it cuts its answer into pieces so small that what frames them is more than",
-    "size": "it answered with more than",
+    "head": "response head exceeds",
+    "framing": "chunk framing of the response exceeds",
+    "size": "response exceeds",
 }
 
 MAX_REASON_LENGTH = 200
@@ -64,7 +64,7 @@ class Reason:
 
 def answered(status: int) -> Reason:
     """The status is not an accepted one."""
-    return Reason("status", f"it answered {status}")
+    return Reason("status", f"HTTP status {status}")
 
 
 def too_much(why: Why, most: int) -> Reason:
@@ -74,24 +74,23 @@ def too_much(why: Why, most: int) -> Reason:
 
 def encoded(how: str) -> Reason:
     """The response is compressed; its size after decompression would be unlimited."""
-    return Reason("too_much", f"it answered in {one_line(how)}, which was not asked for", "encoded")
+    return Reason("too_much", f"unrequested content encoding {one_line(how)}", "encoded")
 
 
 def ours(what: str) -> Reason:
     """A local resource is missing, which says nothing about the remote service."""
-    return Reason("ours", f"it could not be asked: {what}")
+    return Reason("ours", f"local failure: {what}")
 
 
 def late(seconds: float, *, connected: bool = True) -> Reason:
     """The timeout of so many seconds has passed, before or after the connection was made."""
-    what = "it did not answer within" if connected else "no connection to it was made within"
-    return Reason("timeout", f"{what} {seconds:g} s")
+    return Reason("timeout", f"no {'response' if connected else 'connection'} within {seconds:g} s")
 
 
 def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -> Reason:
     """The reason for an exception of a request with a timeout of `seconds`. `connected`: a connection was made."""
     if isinstance(error, MemoryError):
-        return ours("no memory is left here")
+        return ours("out of memory")
     if isinstance(error, TimeoutError):
         return late(seconds, connected=connected)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -106,43 +105,43 @@ def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -
 def _of_answer(error: aiohttp.ClientError) -> Reason:
     """Connected, but the response was missing or incomplete."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return Reason("closed", "it closed the connection without an answer")
+        return Reason("closed", "connection closed without a response")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Reason("closed", "its answer broke off")
+        return Reason("closed", "response is incomplete")
     if isinstance(error, aiohttp.ClientResponseError):
-        return Reason("not_http", f"it does not speak HTTP/1.1: {one_line(error.message)}")
+        return Reason("not_http", f"not an HTTP/1.1 response: {one_line(error.message)}")
     return _of_ours(error)
 
 
 def _of_ours(error: BaseException) -> Reason:
-    return Reason("other", f"it cannot be asked like this ({type(error).__name__})")
+    return Reason("other", f"invalid request ({type(error).__name__})")
 
 
 def _of_system(error: BaseException) -> Reason:
     if isinstance(error, gaierror):
-        return Reason("dns", f"its name cannot be resolved: {one_line(error.strerror or str(error))}")
+        return Reason("dns", f"name resolution failed: {one_line(error.strerror or str(error))}")
     if isinstance(error, ssl.SSLError):
         return _tls(error)
     number = getattr(error, "errno", None)
     if number == errno.ECONNREFUSED:
-        return Reason("refused", "it refused the connection")
+        return Reason("refused", "connection refused")
     if number in BROKEN or isinstance(error, ConnectionError):
-        return Reason("reset", "it reset the connection")
+        return Reason("reset", "connection reset")
     if number in LACKING:
-        return ours(f"{os.strerror(number)} here")
+        return ours(os.strerror(number))
     words = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
     return Reason("unreachable" if number in NO_WAY else "other", one_line(words).lower() or type(error).__name__)
 
 
 def _tls(error: BaseException) -> Reason:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Reason("tls", f"its certificate is not accepted: {one_line(error.verify_message)}")
+        return Reason("tls", f"certificate rejected: {one_line(error.verify_message)}")
     if isinstance(error, ssl.SSLError):
         code = getattr(error, "reason", None) or ""
         if code in NO_TLS:
-            return Reason("tls", "it does not speak TLS")
-        return Reason("tls", f"the TLS handshake failed: {one_line(code.lower().replace('_', ' ') or str(error))}")
-    return Reason("tls", f"its certificate is not accepted: {one_line(str(error))}")
+            return Reason("tls", "not a TLS server")
+        return Reason("tls", f"TLS handshake failed: {one_line(code.lower().replace('_', ' ') or str(error))}")
+    return Reason("tls", f"certificate rejected: {one_line(str(error))}")
 
 
 def one_line(text: str) -> str:

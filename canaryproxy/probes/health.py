@@ -178,7 +178,7 @@ class Health:
             await asyncio.sleep(check.interval)
 
     async def _asked(self, endpoint: Endpoint, check: HealthCheckSpec) -> HealthAnswer:
-        """The result of one check. An internal error does not count against the endpoint and does not end the checks."""
+        """The result of one check. An internal error does not count against the endpoint or end the checks."""
         try:
             return await self._ask(endpoint, check)
         except Exception as error:

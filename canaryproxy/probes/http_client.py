@@ -255,13 +255,13 @@ def _lacking(reason: Reason, error: BaseException, url: str, share: float) -> Re
     certificates with, no CPU. `share` is the elapsed part of the timeout.
     """
     if reason.kind == "timeout" and share > LATE_REASON:
-        return ours("this process was too busy to hear its answer")
+        return ours("this process was too busy to read the response")
     if reason.kind == "tls" and no_descriptor():
-        return ours("no descriptor is left to read authorities with")
+        return ours("no file descriptor left to read CA certificates")
     host, port = host_of(url), urlsplit(url).port or 80
     number = getattr(getattr(error, "os_error", error), "errno", None)
     if number == errno.EADDRNOTAVAIL and read_address(host) is not None and reachable(host, port):
-        return ours("no local port is left")
+        return ours("no local port left")
     return reason
 
 

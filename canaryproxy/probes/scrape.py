@@ -93,11 +93,11 @@ class SampleFilter:
 
     def _keep(self, line: bytes) -> None:
         if len(line) > MAX_LINE_BYTES:
-            raise ScrapeError(f"a line of its {self._name} is longer than {MAX_LINE_BYTES} bytes")
+            raise ScrapeError(f"a line of {self._name} is longer than {MAX_LINE_BYTES} bytes")
         self._kept += len(line)
         if len(self.lines) >= MAX_SAMPLES or self._kept > MAX_KEPT_BYTES:
             most = f"{MAX_SAMPLES} samples, or {MAX_KEPT_BYTES >> 10} KiB of them"
-            raise ScrapeError(f"it tells too much of {self._name}: more than {most}")
+            raise ScrapeError(f"too many samples of {self._name}: more than {most}")
         self.lines.append(line.rstrip(b"\r").decode("utf-8", "replace"))
 
     async def values(self) -> SampleValues:
@@ -111,7 +111,7 @@ class SampleFilter:
                     began = value
             await asyncio.sleep(0)
         if not count or not abs(total) < float("inf"):
-            raise ScrapeError(f"its {self._name} is {total}" if count else f"it tells no {self._name}")
+            raise ScrapeError(f"{self._name} is {total}" if count else f"no metric {self._name}")
         return total, began
 
 
@@ -134,7 +134,7 @@ def _parsed(lines: list[str]) -> list[tuple[str, float]]:
     try:
         families = list(text_string_to_metric_families("\n".join(lines) + "\n"))
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise ScrapeError(f"it does not speak Prometheus's format: {one_line(str(error))}") from None
+        raise ScrapeError(f"invalid Prometheus format: {one_line(str(error))}") from None
     return [(sample.name, sample.value) for family in families for sample in family.samples]
 
 

@@ -101,7 +101,7 @@ def shown(found: object) -> str:
 
 
 class WorkerMessageValidator:
-    """Validates the messages of one worker, which started with generation `began` at time `at` (clock of the deltas)."""
+    """Validates the messages of a worker that started with generation `began` at time `at` (clock of the deltas)."""
 
     def __init__(self, known_names: KnownNames, began: int, at: float) -> None:
         self._known_names = known_names

@@ -177,7 +177,7 @@ class Processes:
                 threading.Thread(target=self._server.wait, daemon=True).start()
 
     def retire(self) -> None:
-        """Stop forking and close the listening sockets here and in the fork server: only workers hold them from now on."""
+        """Stop forking and close the listening sockets, here and in the fork server, so that only workers hold them."""
         self._retired = True
         if self._control is not None:
             with contextlib.suppress(OSError):

@@ -24,7 +24,7 @@ def test_status_says_why_since_when_and_how_often() -> None:
     api = Api(route=ROUTE)
     with live(api) as served:
         api.topology.health.findings[Endpoint("127.0.0.1", 2)] = HealthFinding(answered(503), 4, since=0.0, at=7.0)
-        api.failures.bad(("shop", "check", "load"), "it refused the connection")
+        api.failures.bad(("shop", "check", "load"), "connection refused")
         done = CliRunner().invoke(app, ["status", "--admin", served.url])
         data = json.loads(CliRunner().invoke(app, ["status", "checked", "--json", "--admin", served.url]).stdout)
     lines = [line.split() for line in done.stdout.splitlines()]
