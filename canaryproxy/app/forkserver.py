@@ -60,9 +60,7 @@ class ForkServer:
             link.close()
 
     def _order(self) -> tuple[bytes, list[int]]:
-        """The next order and its descriptors; empty when the socket is closed. A supervisor that is killed while
-        answers are unread resets the socket instead of closing it.
-        """
+        """The next order and its descriptors; empty when the supervisor closed the socket or was killed."""
         try:
             order, links, _, _ = socket.recv_fds(self._control, 1, 1)
         except ConnectionResetError:

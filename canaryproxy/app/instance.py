@@ -67,9 +67,7 @@ class LogSetupError(Exception):
 
 
 class Instance:
-    """One proxy. `load` reads the config again on reload; `path` is the file to watch, if any; `report` gets every
-    delta of every worker.
-    """
+    """One proxy. `load` reads the config again, `path` is the file to watch, `report` gets every delta."""
 
     def __init__(
         self,
@@ -275,9 +273,7 @@ async def run_every_second(what: Callable[[], Awaitable[None]]) -> None:
 
 
 def check_log(config: AccessLogConfig | None, *others: Path) -> None:
-    """Check that workers will be able to write the access log: into a file, a pipe or a terminal, but none of the
-    `others`. Raises `LogSetupError`.
-    """
+    """Check that workers can write the access log, and that it is none of the `others`. Raises `LogSetupError`."""
     if config is None or config.path == "-":
         return
     if os.path.realpath(config.path) in map(os.path.realpath, others):

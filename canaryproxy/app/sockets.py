@@ -52,7 +52,5 @@ def open_sockets(config: Config) -> tuple[ControlSockets, list[socket.socket]]:
 
 
 def probe_socket_path(path: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Resolve a path relative to the state directory that the service manager or the image sets (STATE_DIRECTORY,
-    systemd.exec(5)), else to the working directory.
-    """
+    """A path relative to the state directory (STATE_DIRECTORY, systemd.exec(5)), else to the working directory."""
     return Path(environ.get("STATE_DIRECTORY", "").split(":")[0], path)

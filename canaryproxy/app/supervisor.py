@@ -115,9 +115,7 @@ def _reap_ended() -> None:
 
 
 async def serve(instance: Instance, announce: Callable[[], None]) -> int:
-    """Run `instance` until a signal ends it; returns the exit code. Raises `ListenError` and
-    `IncompatibleWorkerError`.
-    """
+    """Run `instance` until a signal; returns the exit code. Raises `ListenError`, `IncompatibleWorkerError`."""
     loop = asyncio.get_running_loop()
     stopping: asyncio.Queue[signal.Signals] = asyncio.Queue()
     reloads: set[asyncio.Task[Reload]] = set()

@@ -50,9 +50,7 @@ MAX_REPORT_PERIOD_SECONDS = 1.0
 """Seconds between two deltas."""
 
 FEW_CELLS = 100
-"""Cells of a delta above which the pause before the next one grows in proportion: a worker with a thousand busy routes
-must not spend its time on reports.
-"""
+"""Cells of a delta above which the next one waits in proportion: a worker must not spend its time on reports."""
 
 GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
 """Thresholds of the garbage collector's three generations. Each collection blocks the event loop: with 10,000 objects,

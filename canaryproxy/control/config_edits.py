@@ -120,9 +120,7 @@ WRITTEN = {"plan": "rollout.steps"}
 
 @dataclass(frozen=True, slots=True)
 class FollowedEdit:
-    """The result of an edit: the route's state, the `turns` of its rollout, `notes` on the edit, and the `changed` keys
-    that a rollout has to follow.
-    """
+    """The state after an edit, the `turns` of its rollout, `notes` on the edit, and the `changed` keys."""
 
     state: RouteState
     turns: tuple[Notice, ...]
@@ -136,9 +134,7 @@ class FollowedEdit:
 
 
 def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float, change: RolloutEvent) -> FollowedEdit:
-    """Apply an edit to a route: a rollout starts over for another canary, by the event `change`, and adopts another
-    plan.
-    """
+    """Apply an edit: a rollout restarts for another canary, by the event `change`, and adopts another plan."""
     changed = differing(before.heard, edit.is_immediate_change) - _back_again(before, edit)
     heard = _to_hear(before, edit)
     after = replace(before, heard=heard) if before.heard != heard else before

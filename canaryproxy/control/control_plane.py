@@ -1,6 +1,4 @@
-"""The control plane as a graph of objects, each made of those before it. Cycles go through a subscription
-(`processes.subscriptions`).
-"""
+"""The control plane as a graph of objects, each made of those before it; cycles go through `Subscription`s."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -136,8 +136,8 @@ class Controller:
     async def write(
         self, route: str, action: str, change: Change, actor: Actor, revision: int | None
     ) -> tuple[RouteState, str]:
-        """Store and apply what `change` makes of a route; it is not published yet. The caller holds
-        `RouteStates.writing`. Returns the new state and the text of the difference.
+        """Store and apply a change, to be published by the caller, who holds `RouteStates.writing`. Returns the new
+        state and the text of the difference.
         """
         before = self.state.get(route)
         if before is None:

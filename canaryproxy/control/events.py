@@ -186,9 +186,7 @@ def publish_config(
     generation: int,
     gone: Mapping[str, RolloutIdentity] = NO_CANARIES_REMOVED,
 ) -> None:
-    """Log and publish the effects of an edited config on routes and rollouts. `gone` are the rollouts of removed
-    routes.
-    """
+    """Log and publish the effects of an edited config. `gone` are the rollouts of removed routes."""
     for route, one in heard.items():
         _said(events, at, route, one, actor, generation, gone.get(route))
     for route, notes in reload.edits.items():

@@ -21,9 +21,7 @@ MAX_STORED = 20
 
 
 class EvidenceKeeper:
-    """Stores evidence once a second, and restores it at the start. `clock` is the clock of the deltas, `wall_clock`
-    gives seconds since 1970.
-    """
+    """Stores evidence once a second. `clock` is the clock of the deltas, `wall_clock` gives Unix time in seconds."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""Webhooks of rollouts: gates are asked before a rollout continues, other hooks are notified. The documents are
-compatible with Flagger's.
+"""Webhooks of rollouts: gates, which can hold a rollout, and notifications. The documents are compatible with
+Flagger's.
 """
 
 import asyncio
@@ -70,9 +70,7 @@ class Hooks:
         return ""
 
     def gate(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str | None:
-        """The latest answer of the gates of a moment: empty where they agree, None while unknown. They are asked in the
-        background, and again while closed.
-        """
+        """The latest answer of the gates: empty where they agree, None while unknown. Asked in the background."""
         if not any(one.when == at for one in hooks):
             return ""
         moment = (route, at, rollout.step_since)
@@ -210,9 +208,7 @@ def caption(rollout: Rollout) -> str:
 
 
 def unformatted(text: str) -> str:
-    """Escape a text for Slack ("Escaping text"), so that it contains no link and mentions no user. Parts of it come
-    from remote services.
-    """
+    """Escape a text for Slack ("Escaping text"): remote services must not add links or mention users."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

@@ -66,9 +66,7 @@ class Weights(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """Judges for another config, not in use yet: `fresh` ones start without evidence; those of `other` canaries restart
-    and keep what they know of stable.
-    """
+    """Prepared judges: `fresh` ones have no evidence, those of `other` canaries keep what they know of stable."""
 
     config: Config
     fresh: Mapping[str, Judge]
@@ -76,9 +74,7 @@ class ConfigChange:
 
 
 class Judges:
-    """The judges of an instance. `generation` gives that of the current table; `wall_clock` gives seconds since 1970.
-    Failing verdicts are published to `verdicts`.
-    """
+    """The judges of an instance. `generation` gives the current table's, `wall_clock` Unix time in seconds."""
 
     def __init__(
         self,
@@ -230,9 +226,7 @@ class Judges:
             judge.worker_exited(slot)
 
     async def tick(self, now: float) -> None:
-        """Analyse all canaries with traffic; called once a second. Verdicts other than failures are published every few
-        ticks.
-        """
+        """Analyse all canaries with traffic, once a second. Only failures are published at every tick."""
         reported_until = min(self._reported_until.values(), default=now)
         self._ticks += 1
         for number, name in enumerate(list(self._judges)):

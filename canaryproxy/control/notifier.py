@@ -22,9 +22,7 @@ LONG = 3600.0
 
 
 class Notifier:
-    """Follows up changes of rollouts. `ended` counts finished ones by route, phase and reason. `wall_clock` gives
-    seconds since 1970.
-    """
+    """Follows up changes of rollouts. `ended` counts finished ones by route, phase and reason."""
 
     def __init__(
         self,

@@ -30,9 +30,7 @@ class Store(Protocol):
     """Stores the state of the routes, the audit history, and evidence."""
 
     def load(self) -> State | None:
-        """The stored state, None on a first start. Raises `CorruptStateError`, `TooNewStateError` and
-        `UnreadableStateError`.
-        """
+        """The stored state, None on a first start. Raises `Corrupt`-, `TooNew`- or `UnreadableStateError`."""
 
     def save(self, state: State, /, audits: Sequence[Audit] = ()) -> None:
         """Store it durably, or raise `UnwritableStateError` and change nothing."""

@@ -39,9 +39,7 @@ ENGINE = Actor("canaryproxy", "engine")
 
 
 class RolloutEngine:
-    """The rollouts of an instance. Failing `verdicts` are acted on at once. `clock` is the clock of the deltas,
-    `wall_clock` gives seconds since 1970.
-    """
+    """The rollouts of an instance. `clock` is the clock of the deltas, `wall_clock` gives Unix time in seconds."""
 
     def __init__(
         self,
@@ -267,9 +265,7 @@ class RolloutEngine:
         return next(filter(None, answers), "")
 
     async def _guarded(self, route: str, work: Coroutine[Any, Any, object]) -> None:
-        """Log the errors of one route's rollout and go on with the others. An event that could not be stored is tried
-        again with the next tick.
-        """
+        """Log the errors of one route and go on with the others; the next tick tries again."""
         try:
             await work
         except IllegalTransitionError as error:

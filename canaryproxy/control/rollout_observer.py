@@ -23,9 +23,7 @@ from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers
 
 TRAFFIC_WINDOW_SECONDS = 10.0
-"""Seconds over which the request rate is averaged: long enough to be steady, short enough to follow a change of load
-within a step.
-"""
+"""Seconds over which the request rate is averaged: steady, yet follows a change of load within a step."""
 
 NO_USERS = DistinctUsers()
 

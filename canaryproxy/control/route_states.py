@@ -129,9 +129,7 @@ class RouteStates:
         return self._health_at_load if any(one.latched for one in self.state.values()) else StorageHealth()
 
     async def load(self, config: Config) -> dict[str, Notice]:
-        """Load the stored state and apply this config to it; returns the changes. A lost state never sends traffic to a
-        canary.
-        """
+        """Load the state and apply the config to it; returns the changes. A lost state turns all canaries off."""
         said = await asyncio.to_thread(_fingerprints, config)
         kept = None
         try:
@@ -163,9 +161,7 @@ class RouteStates:
         return changes
 
     async def apply_config(self, config: Config, generation: int) -> AppliedConfig:
-        """The state under a new config, stored. If it cannot be stored the config is applied nevertheless: the file
-        itself is durable. Takes effect with `follow`.
-        """
+        """The state under a new config, stored if possible: the file itself is durable. Takes effect with `follow`."""
         before = self.state
         prints, canaries = await asyncio.to_thread(_read_digests, config, before)
         state = reconcile(_renewed(before, canaries), config, prints, self._wall_clock())
@@ -201,9 +197,7 @@ class RouteStates:
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Restore the state if the block raises. The block must not await. Storage may be ahead then: the next `keep`
-        corrects it.
-        """
+        """Restore the state if the block, which must not await, raises. The next `keep` corrects the storage."""
         state, owed = self.state, self._pending_audits
         try:
             yield
@@ -232,9 +226,7 @@ class RouteStates:
         return after
 
     def _revised(self, route: str, after: RouteState) -> RouteState:
-        """Set a new revision, unless nothing changed that callers depend on: timeout and dry-run warnings, and the
-        versions' names of the same rollout.
-        """
+        """Set a new revision, unless only warnings or the versions' names of the same rollout changed."""
         before = self.state.get(route)
         same = before is not None and after != before and after == replace(before, rollout=_as(before, after))
         return after if same else replace(after, revision=later(self.revision(route), self._wall_clock()))
@@ -245,9 +237,7 @@ class RouteStates:
         return {name: revised(before.get(name), one, config.routes[name], now) for name, one in after.items()}
 
     def revise(self, route: str) -> None:
-        """Set a new revision for a change outside the state, such as the content of a referenced file; call `keep`
-        afterwards.
-        """
+        """Set a new revision for a change outside the state, such as a file's content; then call `keep`."""
         self.note(route, replace(self.state[route], revision=later(self.revision(route), self._wall_clock())))
 
     def put(self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int) -> None:

@@ -192,9 +192,7 @@ def _harmless(rules: RuleSet | None) -> RuleSet | None:
 
 
 def latch(config: Config, fingerprints: Mapping[str, Fingerprint], why: str) -> dict[str, RouteState]:
-    """The state when the stored one is lost: no canary gets traffic until an operator decides, not even one added
-    later, since the API's settings are lost, too.
-    """
+    """The state when the stored one is lost: every canary, also one added later, is off until an operator decides."""
     return {
         name: RouteState(
             0,
@@ -236,9 +234,7 @@ def effective(config: Config, state: State) -> Config:
 
 
 def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:
-    """The state after a rollout's transition: its weight applies, and at its end a waiting weight. `report` is the
-    canary's report until now.
-    """
+    """The state after a transition of its rollout: its weight applies, and at its end a waiting weight."""
     past = with_record(before.past, before.rollout, rollout, report, now)
     after = replace(before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="", past=past)
     if rollout.phase != "idle" or before.waiting is None:
@@ -247,9 +243,7 @@ def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any]
 
 
 def waits(before: RouteState, after: RouteState, event: RolloutEvent) -> bool:
-    """Whether a change must be stored before it is published: all but names and those that take traffic from the
-    canary.
-    """
+    """Whether to store a change before publishing it: it neither takes traffic from the canary nor is a name."""
     takes = after.rollout.off or after.weight < before.weight or event.kind in ("changed", "named")
     return after is not before and not takes
 

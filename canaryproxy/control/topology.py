@@ -71,9 +71,7 @@ class Topology:
         return self.health.unhealthy & asked.keys()
 
     def endpoints(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
-        """Every endpoint of each version with its health: `healthy`, `unhealthy`, or `unknown` without checks. Empty
-        for an unknown route.
-        """
+        """Every endpoint by version, with `healthy`, `unhealthy`, or `unknown` without checks; empty for no route."""
         config = self.config.routes.get(route)
         sides = () if config is None else config.sides
         return {

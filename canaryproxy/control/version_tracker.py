@@ -85,9 +85,7 @@ class VersionTracker:
         return RolloutIdentity(fresh, given, canary, stable or self.announced_name(route, "stable"))
 
     def identity(self, route: str) -> RolloutIdentity:
-        """The identity of the current rollout; in idle, the current versions. A finished rollout keeps its own
-        versions: the canary may be another one by now.
-        """
+        """The current rollout's identity; in idle, the current versions. A finished rollout keeps its versions."""
         rollout = self._route_states.state[route].rollout
         if rollout.phase == "idle":
             return replace(self.now(route), id="")

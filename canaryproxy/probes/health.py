@@ -63,9 +63,7 @@ class HealthAnswer:
 
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
-    """The latest results of an endpoint: how many alike in a row, the times of the first and last (seconds since 1970),
-    and why they failed (None where they passed).
-    """
+    """The latest results of an endpoint: how many alike in a row, first and last time (Unix), and why they failed."""
 
     reason: Reason | None
     row: int

@@ -34,9 +34,7 @@ twice the body: a byte in a chunk of its own costs as much to read as a thousand
 """
 
 MAX_RESPONSE_BYTES = 131_072
-"""Default limit on the bytes of a response: enough for health checks, webhooks and JSON metrics, and parsed in some
-milliseconds.
-"""
+"""Default limit on a response's bytes: enough for health checks, webhooks and JSON; parsed in some milliseconds."""
 
 LATE_REASON = 1.5
 """A timeout that fires later than this multiple of its seconds was delayed by a busy event loop."""
@@ -63,9 +61,7 @@ class CallFailedError(Exception):
 
 
 class BoundedResponse(ResponseHandler):
-    """Accepts `most` bytes in all, and `MAX_HEAD_BYTES` before the end of the head. Bytes received are parsed when the
-    `TurnScheduler` says so; until then reading is paused.
-    """
+    """Accepts `most` bytes in all. Reading is paused until the `TurnScheduler` has parsed what was received."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         super().__init__(loop)
@@ -214,9 +210,7 @@ async def called(
     most: int | None = None,
     **more: Any,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The response, its body not yet read; `most` limits its bytes, head included. Raises `CallFailedError`, also while
-    the body is read.
-    """
+    """The response, its body not yet read. Raises `CallFailedError`, also while the body is read."""
     connected = False
 
     async def connect(*_: object) -> None:

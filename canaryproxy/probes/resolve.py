@@ -24,8 +24,8 @@ Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
 
 
 async def system_lookup(name: str) -> tuple[str, ...]:
-    """All addresses of a name in the family that the system prefers (RFC 6724). Raises `OSError`. Only one family: two
-    usually lead to the same server.
+    """All addresses in the family that the system prefers (RFC 6724): two families lead to the same server. Raises
+    `OSError`.
     """
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)

@@ -139,9 +139,7 @@ def _parsed(lines: list[str]) -> list[tuple[str, float]]:
 
 
 def over_http(context_of: ContextOf) -> Scrape:
-    """Scrape an endpoint, each time on a new connection: one address may have several processes behind it, and only new
-    connections reach all of them.
-    """
+    """Scrape an endpoint, each time on a new connection: one address may have several processes behind it."""
 
     async def scrape(endpoint: Endpoint, resource: ResourceConfig) -> SampleValues:
         at, tls = endpoint, endpoint.tls

@@ -18,9 +18,7 @@ FOR_ADMIN = 1024
 
 
 def raise_file_limit(wanted: int) -> int:
-    """Raise the soft limit of open files towards `wanted`, up to the hard limit; returns the result. Workers inherit
-    it.
-    """
+    """Raise the soft limit of open files towards `wanted`, up to the hard one; returns the result."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < reachable:

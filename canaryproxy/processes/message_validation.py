@@ -131,9 +131,7 @@ class WorkerMessageValidator:
     # What it says.
 
     def check(self, message: Message, now: float, floor: float = -math.inf) -> None:
-        """Check a message received at `now`; the time of a report must not be before `floor`. Raises
-        `OutOfBoundsError`.
-        """
+        """Check a message received at `now`; a report's time must not be before `floor`. Raises `OutOfBoundsError`."""
         self._count_message(now)
         if isinstance(message, Introduction):
             self._introduce(message)

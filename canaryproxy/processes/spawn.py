@@ -101,9 +101,7 @@ class Processes:
         asyncio.get_running_loop().add_reader(ours, self._answered)
 
     def spawn(self, spawned: Spawned) -> socket.socket:
-        """Fork a worker; returns our end of its channel. `spawned` gets the process handle, unless the channel breaks
-        first.
-        """
+        """Fork a worker; returns our end of its channel. `spawned` gets the handle, if the channel does not break."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.setblocking(False)
         with theirs, contextlib.suppress(OSError):
@@ -199,9 +197,7 @@ class Processes:
 
 
 def shared_memory(length: int, begin: bytes) -> int:
-    """A memfd that all workers share: `begin`, then zeros. Its size is sealed: a worker that could shrink it would kill
-    all others with SIGBUS.
-    """
+    """A memfd of `begin`, then zeros. Its size is sealed: a worker that shrank it would kill others with SIGBUS."""
     memory = os.memfd_create("canaryproxy", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(memory, length)
     os.pwrite(memory, begin, 0)

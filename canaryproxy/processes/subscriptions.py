@@ -16,9 +16,7 @@ Item = TypeVar("Item")
 
 
 class Subscription(Generic[Item]):
-    """Passes each item to every subscriber at once, in the order of subscription. An exception reaches the publisher,
-    and later subscribers are not called.
-    """
+    """Passes each item to every subscriber, in order. An exception reaches the publisher and skips the others."""
 
     def __init__(self) -> None:
         self._subscribers: list[Callable[[Item], None]] = []

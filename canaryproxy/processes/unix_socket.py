@@ -20,9 +20,7 @@ MAX_PATH_BYTES = 107
 """Longest path that fits into a socket address (unix(7))."""
 
 LOCK_TIMEOUT_SECONDS = 1.0
-"""Seconds for a listening process to accept a connection, as that its queue is full says enough; and for another
-process to let go of the directory.
-"""
+"""Seconds to wait for a process that may listen on the socket, and for the lock of its directory."""
 RETRY_SECONDS = 0.02
 """Seconds between two attempts to take the lock."""
 

@@ -143,9 +143,7 @@ class Workers:
         return [link.pid for _, link in sorted(self._links.items()) if link.pid is not None]
 
     async def start(self) -> None:
-        """Start all workers and wait until they serve. A table must have been published. Raises
-        `IncompatibleWorkerError`.
-        """
+        """Start all workers; returns when they serve. A table must be published. Raises `IncompatibleWorkerError`."""
         try:
             self._processes.start(self._give_up)
         except OSError as error:
@@ -217,9 +215,7 @@ class Workers:
             link.publish(publication)
 
     async def acknowledged(self, generation: int, patience: float | None = 5.0) -> None:
-        """Return once no request head is decided by a table before `generation`. Raises `NotAcknowledgedError` after
-        `patience` seconds.
-        """
+        """Return once no head is decided by an older table. Raises `NotAcknowledgedError` after `patience` seconds."""
         try:
             async with asyncio.timeout(patience):
                 await self._wait(lambda: self._has_generation(generation))

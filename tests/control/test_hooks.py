@@ -80,7 +80,7 @@ async def test_a_mistake_of_ours_keeps_the_gate_closed(monkeypatch: pytest.Monke
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(bench.hooks, "ask", broken)
-    assert await bench.gate() == "a gate could not be asked; the log says why"
+    assert await bench.gate() == "internal error while asking a gate; see the log"
 
 
 def test_documents_have_the_shape_of_flaggers() -> None:

@@ -158,7 +158,7 @@ async def test_a_mistake_of_ours_is_logged_and_asked_again(
     bench.values["canary"] = ZeroDivisionError()
     bench.sources.configure(config())
     await bench.seconds(3)
-    assert "shop: load could not be read" in caplog.text
+    assert "shop: internal error while reading load" in caplog.text
     bench.values["canary"] = 0.5
     await bench.seconds(3)
     assert bench.finding("check:load").verdict == "pass"

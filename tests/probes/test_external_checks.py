@@ -31,8 +31,8 @@ def test_one_number_comes_of_a_query() -> None:
         (vector("NaN"), 'not a number: "NaN"'),
         (vector("+Inf"), "not a number"),
         ({"data": {"resultType": "matrix", "result": []}}, "query returned a matrix"),
-        ({"data": {}}, "none of Prometheus's"),
-        ([1], "none of Prometheus's"),
+        ({"data": {}}, "not a Prometheus response"),
+        ([1], "not a Prometheus response"),
     ],
 )
 def test_anything_else_is_no_answer(answer: Any, words: str) -> None:
@@ -55,7 +55,7 @@ def test_a_pointer_leads_to_a_number_in_json() -> None:
 
 def test_what_is_no_json_or_no_number_is_no_answer() -> None:
     for body in (b"<html>", b"[" * 100_000, b"\xff"):
-        with pytest.raises(ScrapeError, match="no JSON"):
+        with pytest.raises(ScrapeError, match="not JSON"):
             decoded(body)
     for value in (None, "much", 10**400):
         with pytest.raises(ScrapeError):

@@ -124,7 +124,7 @@ async def test_what_no_context_can_be_made_for_fails_with_a_reason() -> None:
     def lacking(_: UpstreamTls) -> ssl.SSLContext:
         raise OSError(errno.EMFILE, "no more")
 
-    with pytest.raises(CallFailedError, match="could not be asked") as caught:
+    with pytest.raises(CallFailedError, match="local failure") as caught:
         async with called("GET", "https://127.0.0.1:1/", {}, 5.0, UpstreamTls("a.test"), lacking):
             pass
     assert caught.value.reason.kind == "ours"

@@ -45,7 +45,7 @@ async def test_samples_of_a_metric_are_added_up_and_others_not_even_read(pieces:
     ("text", "words"),
     [
         ("", "no metric rss"),
-        ("rss NaN", "its rss is nan"),
+        ("rss NaN", "rss is nan"),
         ("rss five", "invalid Prometheus format"),
         ("rss{a 5", "invalid Prometheus format"),
         ('rss{a="b",a="c"} 5', "invalid Prometheus format"),
