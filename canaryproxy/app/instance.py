@@ -12,7 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,10 @@ from canaryproxy.admin.app import admin_application, probes_application, scrapes
 from canaryproxy.admin.auth import Authenticator
 from canaryproxy.admin.listeners import ControlListeners
 from canaryproxy.admin.views import Views
-from canaryproxy.app.sockets import ControlSockets, open_sockets, probe_socket_path
 from canaryproxy.config import Config
 from canaryproxy.config.schema.admin import AccessLogConfig, AdminConfig
 from canaryproxy.control import hooks
-from canaryproxy.control.compile import worker_config
+from canaryproxy.control.compile import listen_addresses, worker_config
 from canaryproxy.control.control_plane import ControlPlane, Environment
 from canaryproxy.control.events import MAX_SUBSCRIBERS
 from canaryproxy.control.file_watch import Watches
@@ -39,7 +38,7 @@ from canaryproxy.probes import external_checks, health, scrape
 from canaryproxy.probes.resolve import Lookup, system_lookup
 from canaryproxy.processes import file_limits, memory_budget
 from canaryproxy.processes.cpus import usable_cpus
-from canaryproxy.processes.listen import display, listening_text
+from canaryproxy.processes.listen import Bound, ListenError, display, listen_at, listen_on, listening_text
 from canaryproxy.processes.spawn import Processes
 from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.processes.workers import Workers
@@ -64,6 +63,22 @@ class StorageUnavailableError(Exception):
 
 class LogSetupError(Exception):
     """The access log cannot be opened; the message is one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSockets:
+    """Sockets of the admin API and of the probes; None for those not configured."""
+
+    admin: socket.socket | None
+    probes: socket.socket | None
+    local: Bound | None
+
+    def close(self) -> None:
+        """Close all of them."""
+        for sock in filter(None, (self.admin, self.probes, None if self.local is None else self.local.sock)):
+            sock.close()
+        if self.local is not None:
+            self.local.remove()
 
 
 class Instance:
@@ -308,3 +323,31 @@ def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
 def limited(first: WorkerConfig, connections: int, buffers: int) -> WorkerConfig:
     """The first message to a worker, with its limits on connections and on buffers (bytes)."""
     return replace(first, limits=replace(first.limits, max_connections=connections, buffers=buffers))
+
+
+def open_sockets(config: Config) -> tuple[ControlSockets, list[socket.socket]]:
+    """The sockets of the control plane, then the listeners for requests. Raises `ListenError`."""
+    opened: list[socket.socket] = []
+
+    def listening(host: str, port: int) -> socket.socket:
+        opened.append(listen_on(host, port))
+        return opened[-1]
+
+    admin, probes = config.server.admin, config.server.probes
+    try:
+        first, second = (
+            None if one is None or one.listen is None else listening(one.listen.host, one.listen.port)
+            for one in (admin, probes)
+        )
+        sockets = [listening(host, port) for host, port in listen_addresses(config)]
+        path = None if probes is None or probes.socket is None else probe_socket_path(probes.socket)
+        return ControlSockets(first, second, None if path is None else listen_at(path)), sockets
+    except ListenError:
+        for sock in opened:
+            sock.close()
+        raise
+
+
+def probe_socket_path(path: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """A path relative to the state directory (STATE_DIRECTORY, systemd.exec(5)), else to the working directory."""
+    return Path(environ.get("STATE_DIRECTORY", "").split(":")[0], path)

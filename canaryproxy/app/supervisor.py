@@ -26,8 +26,8 @@ from canaryproxy.control.results import Reload
 from canaryproxy.control.state import share
 from canaryproxy.escape import escaped
 from canaryproxy.log import caught, in_background
-from canaryproxy.processes.confinement import deny_dumps
 from canaryproxy.processes.listen import listening_text
+from canaryproxy.processes.spawn import deny_dumps
 
 log = logging.getLogger("canaryproxy")
 

@@ -65,78 +65,32 @@ class ControlPlane:
         workers: int = 1,
         listeners: int = MAX_SUBSCRIBERS,
     ) -> None:
-        now, wall_clock = outside.clock, outside.wall_clock
-        self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
-        self.failures = FailingDependencies(wall_clock)
-        self.topology = Topology(config, outside.lookup, outside.ask, wall_clock)
-        self.ledger = RouteStates(store, wall_clock)
-        self.versions = VersionTracker(self.topology, self.ledger, now, wall_clock)
-        self.events = EventBus(self.versions.about, listeners)
-        self.tables = TablePublisher(traffic, config, workers)
-        self.controller = Controller(self.topology, self.ledger, self.tables, self.events, wall_clock)
-        self.verdicts: Verdicts = Subscription()
-        self.judges = Judges(
-            config,
-            now(),
-            self.ledger,
-            lambda: self.tables.generation,
-            outside.rng,
-            self.events,
-            wall_clock,
-            self.verdicts,
+        clock, wall_clock = clocks = outside.clock, outside.wall_clock
+        counters, window, users = self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
+        failures = self.failures = FailingDependencies(wall_clock)
+        topology = self.topology = Topology(config, outside.lookup, outside.ask, wall_clock)
+        states = self.ledger = RouteStates(store, wall_clock)
+        versions = self.versions = VersionTracker(topology, states, *clocks)
+        events = self.events = EventBus(versions.about, listeners)
+        tables = self.tables = TablePublisher(traffic, config, workers)
+        controller = self.controller = Controller(topology, states, tables, events, wall_clock)
+        verdicts: Verdicts = Subscription()
+        judges = self.judges = Judges(
+            config, clock(), states, lambda: tables.generation, outside.rng, events, wall_clock, verdicts
         )
-        self.memory = EvidenceKeeper(self.topology, self.ledger, self.judges, self.versions, now, wall_clock)
-        self.observations = RolloutObserver(
-            self.topology, self.ledger, self.judges, self.memory, self.window, self.users, now
+        evidence = EvidenceKeeper(topology, states, judges, versions, *clocks)
+        observer = self.observations = RolloutObserver(topology, states, judges, evidence, window, users, clock)
+        hooks = self.hooks = Hooks(outside.post, clock, failures)
+        notifier = self.notifier = Notifier(topology, states, observer, hooks, wall_clock)
+        rollouts = self.rollouts = RolloutEngine(
+            topology, states, controller, judges, versions, observer, evidence, hooks, notifier, verdicts, *clocks
         )
-        self.hooks = Hooks(outside.post, now, self.failures)
-        self.notifier = Notifier(self.topology, self.ledger, self.observations, self.hooks, wall_clock)
-        self.rollouts = RolloutEngine(
-            self.topology,
-            self.ledger,
-            self.controller,
-            self.judges,
-            self.versions,
-            self.observations,
-            self.memory,
-            self.hooks,
-            self.notifier,
-            self.verdicts,
-            now,
-            wall_clock,
+        sources = self.sources = Measurements(
+            judges, states.weight_of, topology.endpoints, outside.scrape, outside.number, clock, failures
         )
-        self.sources = Measurements(
-            self.judges,
-            self.ledger.weight_of,
-            self.topology.endpoints,
-            outside.scrape,
-            outside.number,
-            now,
-            self.failures,
-        )
-        self.intake = Intake(
-            deltas,
-            self.ledger,
-            self.counters,
-            self.window,
-            self.users,
-            self.judges,
-            self.sources,
-            self.events,
-            wall_clock,
-        )
+        intake = Intake(deltas, states, counters, window, users, judges, sources, events, wall_clock)
         self.reconfiguration = Reconfiguration(
-            self.topology,
-            self.ledger,
-            self.tables,
-            self.controller,
-            self.judges,
-            self.intake,
-            self.rollouts,
-            self.events,
-            load,
-            now,
-            wall_clock,
+            topology, states, tables, controller, judges, intake, rollouts, events, load, *clocks
         )
 
     def __repr__(self) -> str:

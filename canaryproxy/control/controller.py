@@ -6,9 +6,10 @@ published first and stored afterwards, with retries.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.rules import RuleConfig, RuleSet
@@ -37,26 +38,61 @@ STORE_TIMEOUT_SECONDS = 5.0
 the usual timeouts of clients. Storing continues in the background.
 """
 
+MAX_WAIT_SECONDS = 0.25
+"""Seconds that a read waits at most: a hanging disk or worker must not stop reads."""
 
+
+class ChangePriority:
+    """Lets changes go first: while one is in progress, reads wait, for a limited time. A change passes through the
+    event loop many times, and each time waits for everything that is ready to run.
+    """
+
+    def __init__(self) -> None:
+        self._changes = 0
+        self._none = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<ChangePriority of {self._changes} changes>"
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[None]:
+        """A change is in progress until the end of the block."""
+        self._changes += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._changes -= 1
+            if not self._changes:
+                self._none.set()
+
+    async def yield_to_changes(self) -> None:
+        """Wait for changes in progress."""
+        if self._changes:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MAX_WAIT_SECONDS):
+                    await self._none.wait()
+
+    async def breathe(self) -> None:
+        """Between two steps of a long task: yield to the event loop and to changes."""
+        await asyncio.sleep(0)
+        await self.yield_to_changes()
+
+
+@dataclass(eq=False)
 class Controller:
     """Changes the state of routes and publishes the tables. `wall_clock` gives seconds since the epoch."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        tables: TablePublisher,
-        events: EventBus,
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._tables = tables
-        self._events = events
-        self._wall_clock = wall_clock
-        self._keeping: set[asyncio.Task[None]] = set()
-        self._ill: frozenset[Endpoint] = frozenset()
-        topology.changes.subscribe(self._endpoints_changed)
+    _topology: Topology
+    _route_states: RouteStates
+    _tables: TablePublisher
+    _events: EventBus
+    _wall_clock: Callable[[], float]
+    _keeping: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _ill: frozenset[Endpoint] = field(default=frozenset(), init=False)
+
+    def __post_init__(self) -> None:
+        self._topology.changes.subscribe(self._endpoints_changed)
 
     def __repr__(self) -> str:
         return f"<Controller generation {self.generation}, {len(self.config.routes)} routes>"
@@ -111,7 +147,7 @@ class Controller:
             of_steps = self.config.routes[route].rollout.rule_names & {rule.name for rule in now}
             if of_steps:
                 raise IllegalTransitionError(
-                    f"a step of the rollout has a rule {min(of_steps)}; give this one another name"
+                    f"a rollout step has a rule {min(of_steps)}, too; choose another name"
                 )
             if before.plain and any(rule.reaches_canary for rule in now):
                 raise NoCanaryError(route)
@@ -188,18 +224,12 @@ class Controller:
             raise NoSuchRouteError(route)
         if before.plain and event.kind not in NOTICE_SECONDS:
             raise NoCanaryError(route)
-        event = replace(
-            event,
-            reaches=bool(self._tables.open_canary_paths(route)),
-            latched=bool(before.latched),
-            waiting=before.waiting,
-        )
-        rollout, data = transition(plan, before.rollout, event, self._wall_clock())
-        return (
-            (before, ())
-            if rollout == before.rollout
-            else (with_rollout(before, rollout, event.report, self._wall_clock()), data)
-        )
+        reaches, now = bool(self._tables.open_canary_paths(route)), self._wall_clock()
+        event = replace(event, reaches=reaches, latched=bool(before.latched), waiting=before.waiting)
+        rollout, data = transition(plan, before.rollout, event, now)
+        if rollout == before.rollout:
+            return before, ()
+        return with_rollout(before, rollout, event.report, now), data
 
     def _entry(
         self, after: RouteState, data: Sequence[Notice], event: RolloutEvent, actor: Actor

@@ -153,28 +153,19 @@ def identity_fields(identity: RolloutIdentity) -> dict[str, str | None]:
     }
 
 
+def rollout_fields(rollout: Rollout) -> dict[str, object]:
+    """Where a rollout stands, and its identity, as fields. The weight is in percent."""
+    fields = {"phase": rollout.phase, "reason": rollout.reason, "step": rollout.step, "weight": rollout.weight / 100}
+    return {**fields, **identity_fields(rollout.identity)}
+
+
 def publish_rollout(
     events: EventBus, at: float, route: str, rollout: Rollout, notice: Sequence[Notice], actor: str, generation: int
 ) -> None:
     """Log and publish the result of a rollout event."""
     for one in notice:
-        names = identity_fields(rollout.identity)
-        fields = {"route": route, "phase": rollout.phase, "actor": actor, "generation": generation, **names}
-        log.log(LEVELS[one.severity], "%s: %s", route, one.words, extra={"fields": fields})
-        events.publish(
-            "phase",
-            at,
-            route,
-            phase=rollout.phase,
-            reason=rollout.reason,
-            step=rollout.step,
-            weight=rollout.weight / 100,
-            severity=one.severity,
-            sentence=one.words,
-            actor=actor,
-            generation=generation,
-            **names,
-        )
+        fields = {"phase": rollout.phase, "actor": actor, "generation": generation, **identity_fields(rollout.identity)}
+        _publish_notice(events, "phase", at, route, one, fields, **rollout_fields(rollout))
 
 
 def publish_config(
@@ -187,39 +178,21 @@ def publish_config(
     gone: Mapping[str, RolloutIdentity] = NO_CANARIES_REMOVED,
 ) -> None:
     """Log and publish the effects of an edited config. `gone` are the rollouts of removed routes."""
-    for route, one in heard.items():
-        _said(events, at, route, one, actor, generation, gone.get(route))
-    for route, notes in reload.edits.items():
-        for one in notes:
-            _said(events, at, route, one, actor, generation)
+    notices = [*heard.items(), *((route, one) for route, notes in reload.edits.items() for one in notes)]
+    for route, one in notices:
+        names = identity_fields(gone[route]) if route in gone else {}
+        fields = {"actor": actor, "generation": generation, **names}
+        _publish_notice(events, "config", at, route, one, fields, applied=True)
     for route, done in reload.begun.items():
         publish_rollout(events, at, route, done.rollout, done.notice, actor, generation)
 
 
-def _said(
-    events: EventBus,
-    at: float,
-    route: str,
-    notice: Notice,
-    actor: str,
-    generation: int,
-    gone: RolloutIdentity | None = None,
+def _publish_notice(
+    events: EventBus, kind: str, at: float, route: str, notice: Notice, fields: Mapping[str, object], **more: object
 ) -> None:
-    """Log and publish a notice about an edited config."""
-    names = {} if gone is None else identity_fields(gone)
-    fields = {"route": route, "actor": actor, "generation": generation, **names}
-    log.log(LEVELS[notice.severity], "%s: %s", route, notice.words, extra={"fields": fields})
-    events.publish(
-        "config",
-        at,
-        route,
-        applied=True,
-        severity=notice.severity,
-        sentence=notice.words,
-        actor=actor,
-        generation=generation,
-        **names,
-    )
+    """Log a notice with `fields`, and publish it with these and `more`."""
+    log.log(LEVELS[notice.severity], "%s: %s", route, notice.words, extra={"fields": {"route": route, **fields}})
+    events.publish(kind, at, route, **{**more, "severity": notice.severity, "sentence": notice.words, **fields})
 
 
 def publish_route_change(

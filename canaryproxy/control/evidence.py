@@ -34,18 +34,9 @@ class Evidence:
 
 def dump(evidence: Evidence) -> str:
     """As JSON."""
-    return json.dumps(
-        {
-            **evidence.extra,
-            VERSION: V,
-            "at": evidence.at,
-            "of": evidence.of,
-            "version": evidence.version,
-            "step": evidence.step,
-            "lost": evidence.lost,
-            "judge": evidence.judge,
-        }
-    )
+    watched = {"at": evidence.at, "of": evidence.of, "version": evidence.version}
+    rest = {"step": evidence.step, "lost": evidence.lost, "judge": evidence.judge}
+    return json.dumps({**evidence.extra, VERSION: V, **watched, **rest})
 
 
 KNOWN = frozenset(("v", "at", "of", "version", "step", "lost", "judge"))

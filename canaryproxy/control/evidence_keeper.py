@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from canaryproxy.control import evidence
@@ -20,28 +21,20 @@ MAX_STORED = 20
 """Routes stored at a time."""
 
 
+@dataclass(eq=False)
 class EvidenceKeeper:
     """Stores evidence once a second. `clock` is the clock of the deltas, `wall_clock` gives Unix time in seconds."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        judges: Judges,
-        versions: VersionTracker,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._judges = judges
-        self._versions = versions
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self._unwatched: dict[str, tuple[float, float]] = {}
-        self._extra: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        self._written = True
-        self._turn = 0
+    _topology: Topology
+    _route_states: RouteStates
+    _judges: Judges
+    _versions: VersionTracker
+    _clock: Callable[[], float]
+    _wall_clock: Callable[[], float]
+    _unwatched: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    _extra: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict, init=False)
+    _written: bool = field(default=True, init=False)
+    _turn: int = field(default=0, init=False)
 
     def __repr__(self) -> str:
         return f"<EvidenceKeeper: {self._unwatched}>"

@@ -11,7 +11,7 @@ from typing import Any
 
 from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig, When
 from canaryproxy.config.schema.outbound import secure, texts
-from canaryproxy.control.events import identity_fields
+from canaryproxy.control.events import rollout_fields
 from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 from canaryproxy.probes.failure_reasons import answered
 from canaryproxy.probes.http_client import CallFailedError, ContextOf, called, first_words, host_of, is_secure
@@ -154,48 +154,23 @@ def document(
     route: str, rollout: Rollout, hook: HookConfig, rollout_notice: Notice | None = None, at: float = 0.0
 ) -> dict[str, Any]:
     """The document for a hook."""
-    words = dict(hook.metadata)
+    metadata = dict(hook.metadata)
     if rollout_notice is not None:
-        words |= {
-            "eventMessage": rollout_notice.words,
-            "eventType": "Normal" if rollout_notice.severity == "info" else "Warning",
-            "timestamp": str(int(1000 * at)),
-        }
-    return {
-        "name": route,
-        "namespace": "",
-        "phase": FLAGGER[rollout.phase],
-        "metadata": words,
-        "hook": hook.name,
-        "when": hook.when,
-        "step": rollout.step,
-        "weight": rollout.weight / 100,
-        "reason": rollout.reason,
-        **identity_fields(rollout.identity),
-    }
+        kind = "Normal" if rollout_notice.severity == "info" else "Warning"
+        metadata |= {"eventMessage": rollout_notice.words, "eventType": kind, "timestamp": str(int(1000 * at))}
+    described = {"name": route, "namespace": "", "metadata": metadata, "hook": hook.name, "when": hook.when}
+    return {**described, **rollout_fields(rollout), "phase": FLAGGER[rollout.phase]}
 
 
 def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: Notice, at: float) -> dict[str, Any]:
     """The document for a chat or a pager."""
     if notify.style == "slack":
-        return {
-            "text": unformatted(f"{route}: {rollout_notice.words}"),
-            "attachments": [
-                {"color": COLOURS[rollout_notice.severity], "text": unformatted(caption(rollout)), "ts": int(at)}
-            ],
-        }
+        text = unformatted(f"{route}: {rollout_notice.words}")
+        below = {"color": COLOURS[rollout_notice.severity], "text": unformatted(caption(rollout)), "ts": int(at)}
+        return {"text": text, "attachments": [below]}
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {
-        "at": when,
-        "route": route,
-        "severity": rollout_notice.severity,
-        "phase": rollout.phase,
-        "reason": rollout.reason,
-        "step": rollout.step,
-        "weight": rollout.weight / 100,
-        "sentence": rollout_notice.words,
-        **identity_fields(rollout.identity),
-    }
+    event = {"at": when, "route": route, "severity": rollout_notice.severity, "sentence": rollout_notice.words}
+    return {**event, **rollout_fields(rollout)}
 
 
 def caption(rollout: Rollout) -> str:
@@ -216,18 +191,14 @@ def over_http(context_of: ContextOf) -> Post:
     """POST a document; why the status was not 2xx, empty where it was."""
 
     async def post(whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "canaryproxy-hook",
-            **dict(texts(whom.headers)),
-        }
+        ours = {"content-type": "application/json", "user-agent": "canaryproxy-hook"}
+        headers = {**ours, **dict(texts(whom.headers))}
         if whom.secret:
             headers["authorization"] = f"Bearer {whom.secret}"
         tls = secure(host_of(whom.url), whom.tls) if is_secure(whom.url) else None
+        body = json.dumps(what)
         try:
-            async with called(
-                "POST", whom.url, headers, whom.timeout, tls, context_of, data=json.dumps(what)
-            ) as response:
+            async with called("POST", whom.url, headers, whom.timeout, tls, context_of, data=body) as response:
                 said = await first_words(response, whom.url, headers)
                 return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
         except CallFailedError as error:

@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Protocol
 
 from canaryproxy.analysis.check_set import CheckSet
@@ -22,8 +22,8 @@ from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control.events import EventBus
 from canaryproxy.model.document import Document, TooNewError
 from canaryproxy.model.report import CounterDelta, Delta, GoalDelta, OpenRequests
+from canaryproxy.processes.cpus import yield_cpu
 from canaryproxy.processes.subscriptions import FailingVerdict, Verdicts
-from canaryproxy.processes.yield_cpu import yield_cpu
 from canaryproxy.telemetry.read.users import UserDelta
 
 log = logging.getLogger("canaryproxy")
@@ -73,33 +73,27 @@ class ConfigChange:
     other: frozenset[str]
 
 
+@dataclass(eq=False)
 class Judges:
     """The judges of an instance. `generation` gives the current table's, `wall_clock` Unix time in seconds."""
 
-    def __init__(
-        self,
-        config: Config,
-        now: float,
-        weights: Weights,
-        generation: Callable[[], int],
-        rng: Callable[[], float],
-        events: EventBus,
-        wall_clock: Callable[[], float],
-        verdicts: Verdicts,
-    ) -> None:
-        self._weights = weights
-        self._generation = generation
-        self._rng = rng
-        self._events = events
-        self._wall_clock = wall_clock
-        self._verdicts = verdicts
-        self._routes: dict[str, RouteConfig] = {}
-        self._judges: dict[str, Judge] = {}
-        self._plain: Set[str] = frozenset()
-        self._last_verdict: dict[str, str] = {}
-        self._reported_until: dict[int, float] = {}
-        self._waited: dict[int, frozenset[str]] = {}
-        self._ticks = 0
+    config: InitVar[Config]
+    now: InitVar[float]
+    _weights: Weights
+    _generation: Callable[[], int]
+    _rng: Callable[[], float]
+    _events: EventBus
+    _wall_clock: Callable[[], float]
+    _verdicts: Verdicts
+    _routes: dict[str, RouteConfig] = field(default_factory=dict, init=False)
+    _judges: dict[str, Judge] = field(default_factory=dict, init=False)
+    _plain: Set[str] = field(default=frozenset(), init=False)
+    _last_verdict: dict[str, str] = field(default_factory=dict, init=False)
+    _reported_until: dict[int, float] = field(default_factory=dict, init=False)
+    _waited: dict[int, frozenset[str]] = field(default_factory=dict, init=False)
+    _ticks: int = field(default=0, init=False)
+
+    def __post_init__(self, config: Config, now: float) -> None:
         self.configure(config, now)
 
     def __repr__(self) -> str:

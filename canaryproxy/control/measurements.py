@@ -8,7 +8,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canaryproxy.analysis.check_set import CheckSet
 from canaryproxy.analysis.checks.resources import ResourceCheck
@@ -48,30 +48,21 @@ class MeasurementBlock:
     copies: int
 
 
+@dataclass(eq=False)
 class Measurements:
     """The sources of an instance. `weight_of` as for `Judges`; `endpoints` gives a route's endpoints by version."""
 
-    def __init__(
-        self,
-        judges: Judges,
-        weight_of: Callable[[str], int | None],
-        endpoints: Endpoints,
-        scrape: Scrape,
-        ask: Ask,
-        clock: Callable[[], float],
-        failures: FailingDependencies,
-    ) -> None:
-        self._judges = judges
-        self._weight_of = weight_of
-        self._endpoints = endpoints
-        self._scrape = scrape
-        self._ask = ask
-        self._clock = clock
-        self._sent: Counter[str] = Counter()
-        self._copied: Counter[str] = Counter()
-        self._measured: set[str] = set()
-        self._tasks: dict[tuple[str, Source], asyncio.Task[None]] = {}
-        self._failures = failures
+    _judges: Judges
+    _weight_of: Callable[[str], int | None]
+    _endpoints: Endpoints
+    _scrape: Scrape
+    _ask: Ask
+    _clock: Callable[[], float]
+    _failures: FailingDependencies
+    _sent: Counter[str] = field(default_factory=Counter, init=False)
+    _copied: Counter[str] = field(default_factory=Counter, init=False)
+    _measured: set[str] = field(default_factory=set, init=False)
+    _tasks: dict[tuple[str, Source], asyncio.Task[None]] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         return f"<Measurements: {len(self._tasks)}, {self._failures}>"

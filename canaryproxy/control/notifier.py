@@ -4,6 +4,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from canaryproxy.analysis import wording
 from canaryproxy.control.hooks import Hooks
@@ -21,23 +22,16 @@ LONG = 3600.0
 """Seconds of a step that are logged as a warning where no timeout is configured."""
 
 
+@dataclass(eq=False)
 class Notifier:
     """Follows up changes of rollouts. `ended` counts finished ones by route, phase and reason."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        observations: RolloutObserver,
-        hooks: Hooks,
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._observations = observations
-        self._hooks = hooks
-        self._wall_clock = wall_clock
-        self.ended: Counter[tuple[str, str, str]] = Counter()
+    _topology: Topology
+    _route_states: RouteStates
+    _observations: RolloutObserver
+    _hooks: Hooks
+    _wall_clock: Callable[[], float]
+    ended: Counter[tuple[str, str, str]] = field(default_factory=Counter, init=False)
 
     def __repr__(self) -> str:
         return f"<Notifier: {self.ended.total()} ended>"

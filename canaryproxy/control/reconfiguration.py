@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from canaryproxy.config import Config, ConfigError
@@ -38,39 +38,28 @@ log = logging.getLogger("canaryproxy")
 OWN_FAULT = "canaryproxy made a mistake with it, which the log describes; the config may be right"
 
 
+@dataclass(eq=False)
 class Reconfiguration:
     """Applies another config. `load` reads the file; it may raise `ConfigError`. `reloaded`: the last reload succeeded.
     `clock` is the clock of the deltas, `wall_clock` gives seconds since the epoch.
     """
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        tables: TablePublisher,
-        controller: Controller,
-        judges: Judges,
-        intake: Intake,
-        rollouts: RolloutEngine,
-        events: EventBus,
-        load: Callable[[], Config] | None,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._started_with = topology.config.server.lasting
-        self._topology = topology
-        self._route_states = route_states
-        self._tables = tables
-        self._controller = controller
-        self._judges = judges
-        self._intake = intake
-        self._rollouts = rollouts
-        self._events = events
-        self._load = load
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self._reloading = asyncio.Lock()
-        self.reloaded = True
+    _topology: Topology
+    _route_states: RouteStates
+    _tables: TablePublisher
+    _controller: Controller
+    _judges: Judges
+    _intake: Intake
+    _rollouts: RolloutEngine
+    _events: EventBus
+    _load: Callable[[], Config] | None
+    _clock: Callable[[], float]
+    _wall_clock: Callable[[], float]
+    _reloading: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    reloaded: bool = field(default=True, init=False)
+
+    def __post_init__(self) -> None:
+        self._started_with = self._topology.config.server.lasting
 
     def __repr__(self) -> str:
         return f"<Reconfiguration of {self._topology!r}>"

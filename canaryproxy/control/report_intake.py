@@ -1,6 +1,7 @@
 """Distributes the reports of workers: to counters and windows for display, to judges and sources for analysis."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import InitVar, dataclass
 
 from canaryproxy.config import Config
 from canaryproxy.control.events import EventBus
@@ -8,36 +9,28 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.measurements import Measurements
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.model.report import Delta
+from canaryproxy.processes.cpus import yield_cpu
 from canaryproxy.processes.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
-from canaryproxy.processes.yield_cpu import yield_cpu
 from canaryproxy.telemetry.read.counters import Counters
 from canaryproxy.telemetry.read.users import UserRegistry
 from canaryproxy.telemetry.read.window import Window
 
 
+@dataclass(eq=False)
 class Intake:
     """Processes every report, start and end of a worker. `wall_clock` gives seconds since the epoch."""
 
-    def __init__(
-        self,
-        deltas: Deltas,
-        route_states: RouteStates,
-        counters: Counters,
-        window: Window,
-        users: UserRegistry,
-        judges: Judges,
-        sources: Measurements,
-        events: EventBus,
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._route_states = route_states
-        self._counters = counters
-        self._window = window
-        self._users = users
-        self._judges = judges
-        self._sources = sources
-        self._events = events
-        self._wall_clock = wall_clock
+    deltas: InitVar[Deltas]
+    _route_states: RouteStates
+    _counters: Counters
+    _window: Window
+    _users: UserRegistry
+    _judges: Judges
+    _sources: Measurements
+    _events: EventBus
+    _wall_clock: Callable[[], float]
+
+    def __post_init__(self, deltas: Deltas) -> None:
         deltas.subscribe(self._take)
 
     def __repr__(self) -> str:

@@ -7,13 +7,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 from canaryproxy.config.schema.hooks import When
 from canaryproxy.control.canary_changes import NoCanaryError
-from canaryproxy.control.change_priority import ChangePriority
-from canaryproxy.control.controller import Controller
+from canaryproxy.control.controller import ChangePriority, Controller
 from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
@@ -38,41 +37,30 @@ log = logging.getLogger("canaryproxy")
 ENGINE = Actor("canaryproxy", "engine")
 
 
+@dataclass(eq=False)
 class RolloutEngine:
     """The rollouts of an instance. `clock` is the clock of the deltas, `wall_clock` gives Unix time in seconds."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        controller: Controller,
-        judges: Judges,
-        versions: VersionTracker,
-        observer: RolloutObserver,
-        evidence_keeper: EvidenceKeeper,
-        hooks: Hooks,
-        notifier: Notifier,
-        verdicts: Verdicts,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._controller = controller
-        self._judges = judges
-        self._versions = versions
-        self._observations = observer
-        self._evidence_keeper = evidence_keeper
-        self._hooks = hooks
-        self._notifier = notifier
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self.precedence = ChangePriority()
-        self._urgent: set[asyncio.Task[None]] = set()
-        self._troubled: set[str] = set()
-        self._state: State = {}
-        self._moving: list[str] = []
-        self._aborts: Counter[str] = Counter()
+    _topology: Topology
+    _route_states: RouteStates
+    _controller: Controller
+    _judges: Judges
+    _versions: VersionTracker
+    _observations: RolloutObserver
+    _evidence_keeper: EvidenceKeeper
+    _hooks: Hooks
+    _notifier: Notifier
+    verdicts: InitVar[Verdicts]
+    _clock: Callable[[], float]
+    _wall_clock: Callable[[], float]
+    precedence: ChangePriority = field(default_factory=ChangePriority, init=False)
+    _urgent: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _troubled: set[str] = field(default_factory=set, init=False)
+    _state: State = field(default_factory=dict, init=False)
+    _moving: list[str] = field(default_factory=list, init=False)
+    _aborts: Counter[str] = field(default_factory=Counter, init=False)
+
+    def __post_init__(self, verdicts: Verdicts) -> None:
         verdicts.subscribe(self._on_fail)
 
     def __repr__(self) -> str:

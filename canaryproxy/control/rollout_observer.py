@@ -5,7 +5,7 @@ Nothing is decided here; `canaryproxy.rollout` decides.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from canaryproxy.analysis.finding import JudgeReport
@@ -28,26 +28,17 @@ TRAFFIC_WINDOW_SECONDS = 10.0
 NO_USERS = DistinctUsers()
 
 
+@dataclass(eq=False)
 class RolloutObserver:
     """Observes the routes of an instance. `clock` is the clock of the deltas."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        judges: Judges,
-        memory: EvidenceKeeper,
-        window: Window,
-        users: UserRegistry,
-        clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._judges = judges
-        self._memory = memory
-        self._window = window
-        self._users = users
-        self._clock = clock
+    _topology: Topology
+    _route_states: RouteStates
+    _judges: Judges
+    _memory: EvidenceKeeper
+    _window: Window
+    _users: UserRegistry
+    _clock: Callable[[], float]
 
     def __repr__(self) -> str:
         return f"<RolloutObserver of {self._topology!r}>"

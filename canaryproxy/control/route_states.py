@@ -17,6 +17,7 @@ from typing import Literal, ParamSpec, TypeVar
 
 from canaryproxy.config import Config
 from canaryproxy.config.canary_document import CanaryDocument
+from canaryproxy.control.config_edits import differences
 from canaryproxy.control.fingerprint import Fingerprint, fingerprints
 from canaryproxy.control.ports import (
     CorruptStateError,
@@ -26,7 +27,6 @@ from canaryproxy.control.ports import (
     UnwritableStateError,
 )
 from canaryproxy.control.state import Audit, RouteState, State, latch, later, reconcile, revised
-from canaryproxy.control.state_differences import differences
 from canaryproxy.rollout.state import Notice, Rollout
 
 log = logging.getLogger("canaryproxy")
@@ -207,9 +207,8 @@ class RouteStates:
             raise
 
     def _audits(self, changes: Mapping[str, Notice], state: Mapping[str, RouteState], generation: int) -> list[Audit]:
-        return [
-            self._audit(OPERATOR, "config", name, one.words, generation, state[name]) for name, one in changes.items()
-        ]
+        notices = changes.items()
+        return [self._audit(OPERATOR, "config", name, one.words, generation, state[name]) for name, one in notices]
 
     async def write(
         self, route: str, after: RouteState, actor: Actor, action: str, detail: str, generation: int
@@ -309,20 +308,8 @@ class RouteStates:
 
     def _audit(self, actor: Actor, action: str, route: str, detail: str, generation: int, after: RouteState) -> Audit:
         about = after.rollout.identity
-        return Audit(
-            self._wall_clock(),
-            actor.name,
-            actor.role,
-            actor.address,
-            action,
-            route,
-            detail,
-            "kept",
-            generation,
-            about.id,
-            about.stable,
-            about.canary,
-        )
+        who, rollout = (actor.name, actor.role, actor.address), (about.id, about.stable, about.canary)
+        return Audit(self._wall_clock(), *who, action, route, detail, "kept", generation, *rollout)
 
 
 def _as(before: RouteState, after: RouteState) -> Rollout:

@@ -193,18 +193,12 @@ def _harmless(rules: RuleSet | None) -> RuleSet | None:
 
 def latch(config: Config, fingerprints: Mapping[str, Fingerprint], why: str) -> dict[str, RouteState]:
     """The state when the stored one is lost: every canary, also one added later, is off until an operator decides."""
-    return {
-        name: RouteState(
-            0,
-            "file",
-            route.weight,
-            fingerprints[name].rules,
-            latched=why,
-            heard=heard_of(route),
-            file_canary=fingerprints[name].canary,
-        )
-        for name, route in config.routes.items()
-    }
+    states: dict[str, RouteState] = {}
+    for name, route in config.routes.items():
+        rules, canary = fingerprints[name]
+        heard = heard_of(route)
+        states[name] = RouteState(0, "file", route.weight, rules, latched=why, heard=heard, file_canary=canary)
+    return states
 
 
 def revised(before: RouteState | None, after: RouteState, route: RouteConfig, now: float) -> RouteState:
@@ -226,11 +220,10 @@ def effective(config: Config, state: State) -> Config:
     said = {name: one.canary.version for name, one in state.items() if one.canary is not None}
     if not said:
         return config
-    routes = {
-        name: route.model_copy(update={"canary": said[name]}) if name in said else route
-        for name, route in config.routes.items()
+    changed = {
+        name: config.routes[name].model_copy(update={"canary": said[name]}) for name in said if name in config.routes
     }
-    return config.model_copy(update={"routes": routes})
+    return config.model_copy(update={"routes": {**config.routes, **changed}})
 
 
 def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:

@@ -3,7 +3,7 @@
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
@@ -37,21 +37,19 @@ class CanaryName:
         return True
 
 
+@dataclass(eq=False)
 class VersionTracker:
     """The reported versions of all canaries. `clock` is a monotonic clock, `wall_clock` gives seconds since 1970."""
 
-    def __init__(
-        self, topology: Topology, route_states: RouteStates, clock: Callable[[], float], wall_clock: Callable[[], float]
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self._names: dict[str, CanaryName] = {}
-        self._alike: dict[str, float] = {}
-        self._config: Config | None = None
-        self._announcing: list[str] = []
-        self._named: list[str] = []
+    _topology: Topology
+    _route_states: RouteStates
+    _clock: Callable[[], float]
+    _wall_clock: Callable[[], float]
+    _names: dict[str, CanaryName] = field(default_factory=dict, init=False)
+    _alike: dict[str, float] = field(default_factory=dict, init=False)
+    _config: Config | None = field(default=None, init=False)
+    _announcing: list[str] = field(default_factory=list, init=False)
+    _named: list[str] = field(default_factory=list, init=False)
 
     def __repr__(self) -> str:
         return f"<VersionTracker of {len(self._names)} routes>"

@@ -2,11 +2,12 @@
 
 Everything is inherited by file descriptor: listening sockets, shared memory, the control socket. The processes stay in
 our session and process group. They run this package and nothing from the working directory, PYTHONPATH or the user's
-site-packages (`isolated`), with an environment that holds no token (`confinement`).
+site-packages (`isolated`), with an environment that holds no token (`environment`).
 """
 
 import asyncio
 import contextlib
+import ctypes
 import fcntl
 import logging
 import os
@@ -15,13 +16,14 @@ import socket
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from canaryproxy.dataplane.connection_count import initial_memory, memory_size
 from canaryproxy.ipc.fork_messages import FORK, PID, RETIRE
 from canaryproxy.isolated import command
-from canaryproxy.processes.confinement import environment
+from canaryproxy.log import FORMAT
+from canaryproxy.mode import SWITCH
 
 log = logging.getLogger("canaryproxy")
 
@@ -35,6 +37,19 @@ MIN_PID = 2
 
 MAX_FAILED_STARTS = 3
 """Fork servers in a row that end before forking anything, after which `cannot_spawn` is called."""
+
+KEPT = frozenset(
+    f"{FORMAT} {SWITCH} LANG LANGUAGE TZ TZDIR PATH TMPDIR LD_LIBRARY_PATH LD_PRELOAD SSL_CERT_FILE SSL_CERT_DIR "
+    "GLIBC_TUNABLES ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS".split()
+)
+"""Log level and format, build mode, language, time zone, library and CA paths, sanitiser options. No variable of
+Python's own: children are started isolated from it.
+"""
+
+FAMILIES = ("LC_", "MALLOC_", "OPENSSL_")
+
+PR_SET_DUMPABLE = 4
+"""prctl(2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +218,16 @@ def shared_memory(length: int, begin: bytes) -> int:
     os.pwrite(memory, begin, 0)
     fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return memory
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of our environment that the fork server and the workers get."""
+    return {name: value for name, value in environ.items() if name in KEPT or name.startswith(FAMILIES)}
+
+
+def deny_dumps() -> None:
+    """Forbid processes of the same user to read our memory or environment or to trace us, and disable core dumps: a
+    compromised worker runs as the same user. Root still can.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
