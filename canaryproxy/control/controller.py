@@ -146,9 +146,7 @@ class Controller:
             now = change(was)
             of_steps = self.config.routes[route].rollout.rule_names & {rule.name for rule in now}
             if of_steps:
-                raise IllegalTransitionError(
-                    f"a rollout step has a rule {min(of_steps)}, too; choose another name"
-                )
+                raise IllegalTransitionError(f"a rollout step has a rule {min(of_steps)}, too; choose another name")
             if before.plain and any(rule.reaches_canary for rule in now):
                 raise NoCanaryError(route)
             listed = ", ".join(rule.name for rule in now[:MAX_NAMED])

@@ -7,7 +7,6 @@ not the default.
 """
 
 import hashlib
-from pathlib import PurePath
 
 from canaryproxy.analysis.spec import (
     AnalysisSpec,
@@ -27,25 +26,8 @@ from canaryproxy.config.types.address import Origin
 from canaryproxy.config.types.certificate import PemFile
 from canaryproxy.model.table import Affinity
 
-FORMS: dict[type, str] = {
-    VersionConfig: "VersionConfig url endpoints connect_timeout response_timeout keep_alive health max_in_flight tls",
-    Origin: "Origin scheme host port",
-    HealthConfig: "HealthConfig path interval timeout unhealthy healthy version_header",
-    UpstreamTlsConfig: "UpstreamTlsConfig ca server_name cert key",
-    PemFile: "PemFile path",
-    Affinity: "Affinity by name max_age",
-    AnalysisSpec: "Spec confidence unit errors latency refusals=client_errors goals resources externals limits "
-    "min_requests warmup prove_above dry_run",
-    FixedLimits: "Limits most=max times",
-    ErrorSpec: "Errors tolerance floor statuses limits dry_run",
-    LatencySpec: "Latency tolerance floor q limits dry_run",
-    ClientErrors: "Refusals tolerance floor on_harm=on_failure dry_run",
-    GoalSpec: "GoalSpec goal tolerance on_harm=on_failure valued cap dry_run",
-    ResourceSpec: "Resource name tolerance block on_harm=on_failure dry_run",
-    ExternalSpec: "External name most=max least=min times failures on_harm=on_failure dry_run",
-    HardLimitSpec: "HardLimit error_rate min_requests",
-}
-"""The name of each type in the text, then its fields in order: `name`, or `name=attribute` where they differ."""
+Form = tuple[str, dict[str, object]]
+"""The name of an object in the text, and its fields in order."""
 
 
 def identity(route: RouteConfig) -> str:
@@ -55,10 +37,70 @@ def identity(route: RouteConfig) -> str:
 
 def spelled(value: object) -> str:
     """The text of a value that is digested, as `repr` was at that commit. A file counts by its path only."""
-    if type(value) in FORMS:
-        kind, *fields = FORMS[type(value)].split()
-        pairs = ((name, attribute or name) for name, _, attribute in (field.partition("=") for field in fields))
-        return f"{kind}({', '.join(f'{name}={spelled(getattr(value, attribute))}' for name, attribute in pairs)})"
+    if isinstance(value, PemFile):
+        return f"PemFile(path=PosixPath({value.path.as_posix()!r}))"
+    kind, found = _of_config(value) or _of_analysis(value) or ("", {})
+    if kind:
+        return f"{kind}({', '.join(f'{name}={spelled(one)}' for name, one in found.items())})"
     if isinstance(value, tuple):
         return f"({', '.join(map(spelled, value))}{',' if len(value) == 1 else ''})"
-    return f"PosixPath({value.as_posix()!r})" if isinstance(value, PurePath) else repr(value)
+    return repr(value)
+
+
+def _of_config(value: object) -> Form | None:
+    """The name of an object of the config in the text, and its fields in order."""
+    result: Form | None = None
+    match value:
+        case VersionConfig() as one:
+            waits = {"connect_timeout": one.connect_timeout, "response_timeout": one.response_timeout}
+            rest = {"health": one.health, "max_in_flight": one.max_in_flight, "tls": one.tls}
+            ends = {"url": one.url, "endpoints": one.endpoints}
+            result = "VersionConfig", {**ends, **waits, "keep_alive": one.keep_alive, **rest}
+        case HealthConfig() as one:
+            often = {"interval": one.interval, "timeout": one.timeout}
+            row = {"unhealthy": one.unhealthy, "healthy": one.healthy}
+            result = "HealthConfig", {"path": one.path, **often, **row, "version_header": one.version_header}
+        case UpstreamTlsConfig() as one:
+            shown = {"cert": one.cert, "key": one.key}
+            result = "UpstreamTlsConfig", {"ca": one.ca, "server_name": one.server_name, **shown}
+        case Origin() as one:
+            result = "Origin", {"scheme": one.scheme, "host": one.host, "port": one.port}
+        case Affinity() as one:
+            result = "Affinity", {"by": one.by, "name": one.name, "max_age": one.max_age}
+    return result
+
+
+def _of_analysis(value: object) -> Form | None:
+    """The same of an object of the analysis."""
+    result: Form | None = None
+    match value:
+        case AnalysisSpec() as one:
+            compared = {"errors": one.errors, "latency": one.latency, "refusals": one.client_errors, "goals": one.goals}
+            read = {"resources": one.resources, "externals": one.externals, "limits": one.limits}
+            from_when = {"min_requests": one.min_requests, "warmup": one.warmup, "prove_above": one.prove_above}
+            found = {"confidence": one.confidence, "unit": one.unit, **compared, **read, **from_when}
+            result = "Spec", {**found, "dry_run": one.dry_run}
+        case FixedLimits() as one:
+            result = "Limits", {"most": one.max, "times": one.times}
+        case ErrorSpec() as one:
+            found = {"floor": one.floor, "statuses": one.statuses, "limits": one.limits, "dry_run": one.dry_run}
+            result = "Errors", {"tolerance": one.tolerance, **found}
+        case LatencySpec() as one:
+            found = {"floor": one.floor, "q": one.q, "limits": one.limits, "dry_run": one.dry_run}
+            result = "Latency", {"tolerance": one.tolerance, **found}
+        case ClientErrors() as one:
+            found = {"floor": one.floor, "on_harm": one.on_failure, "dry_run": one.dry_run}
+            result = "Refusals", {"tolerance": one.tolerance, **found}
+        case GoalSpec() as one:
+            found = {"on_harm": one.on_failure, "valued": one.valued, "cap": one.cap, "dry_run": one.dry_run}
+            result = "GoalSpec", {"goal": one.goal, "tolerance": one.tolerance, **found}
+        case ResourceSpec() as one:
+            found = {"block": one.block, "on_harm": one.on_failure, "dry_run": one.dry_run}
+            result = "Resource", {"name": one.name, "tolerance": one.tolerance, **found}
+        case ExternalSpec() as one:
+            bounds = {"most": one.max, "least": one.min, "times": one.times}
+            found = {"failures": one.failures, "on_harm": one.on_failure, "dry_run": one.dry_run}
+            result = "External", {"name": one.name, **bounds, **found}
+        case HardLimitSpec() as one:
+            result = "HardLimit", {"error_rate": one.error_rate, "min_requests": one.min_requests}
+    return result

@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig, When
-from canaryproxy.config.schema.outbound import secure, texts
 from canaryproxy.control.events import rollout_fields
 from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 from canaryproxy.probes.failure_reasons import answered
-from canaryproxy.probes.http_client import CallFailedError, ContextOf, called, first_words, host_of, is_secure
+from canaryproxy.probes.http_client import Call, CallFailedError, ContextOf, called, first_words
 from canaryproxy.probes.redaction import site
 from canaryproxy.rollout.state import Notice, Phase, Rollout
 
@@ -191,15 +190,11 @@ def over_http(context_of: ContextOf) -> Post:
     """POST a document; why the status was not 2xx, empty where it was."""
 
     async def post(whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
-        ours = {"content-type": "application/json", "user-agent": "canaryproxy-hook"}
-        headers = {**ours, **dict(texts(whom.headers))}
-        if whom.secret:
-            headers["authorization"] = f"Bearer {whom.secret}"
-        tls = secure(host_of(whom.url), whom.tls) if is_secure(whom.url) else None
-        body = json.dumps(what)
+        headers = {"content-type": "application/json", "user-agent": "canaryproxy-hook"}
+        call = Call.configured(whom.url, whom, headers, context_of)
         try:
-            async with called("POST", whom.url, headers, whom.timeout, tls, context_of, data=body) as response:
-                said = await first_words(response, whom.url, headers)
+            async with called("POST", call, data=json.dumps(what)) as response:
+                said = await first_words(response, call)
                 return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
         except CallFailedError as error:
             return str(error)

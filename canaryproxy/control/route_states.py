@@ -307,9 +307,9 @@ class RouteStates:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(what, *arguments, **named))
 
     def _audit(self, actor: Actor, action: str, route: str, detail: str, generation: int, after: RouteState) -> Audit:
-        about = after.rollout.identity
-        who, rollout = (actor.name, actor.role, actor.address), (about.id, about.stable, about.canary)
-        return Audit(self._wall_clock(), *who, action, route, detail, "kept", generation, *rollout)
+        about, now = after.rollout.identity, self._wall_clock()
+        audit = Audit(now, actor.name, actor.role, actor.address, action, route, detail, "kept", generation)
+        return replace(audit, rollout_id=about.id, stable_version=about.stable, canary_version=about.canary)
 
 
 def _as(before: RouteState, after: RouteState) -> Rollout:

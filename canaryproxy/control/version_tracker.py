@@ -67,7 +67,8 @@ class VersionTracker:
         """The version that all healthy endpoints of a side report, empty where they differ or report none; without a
         health check that reads it, the version in the config.
         """
-        config: VersionConfig | None = getattr(self._topology.config.routes[route], side)
+        versions = self._topology.config.routes[route]
+        config: VersionConfig | None = versions.canary if side == "canary" else versions.stable
         if config is None:
             return ""
         if config.health is None or not config.health.version_header:

@@ -5,10 +5,9 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from canaryproxy.config.schema.outbound import secure, texts
 from canaryproxy.config.schema.sources import ROUTE, VERSION, CheckConfig
 from canaryproxy.model.table import VersionName
-from canaryproxy.probes.http_client import ContextOf, host_of, is_secure
+from canaryproxy.probes.http_client import Call, ContextOf
 from canaryproxy.probes.scrape import ScrapeError, fetch
 
 MAX_NUMBER_LENGTH = 100
@@ -23,16 +22,13 @@ def over_http(context_of: ContextOf) -> Ask:
 
     async def ask(check: CheckConfig, route: str, version: VersionName) -> float:
         """The value of a check for one version. Raises `ScrapeError`."""
-        headers = {"user-agent": "canaryproxy-check", "accept": "application/json", **dict(texts(check.headers))}
-        if check.secret:
-            headers["authorization"] = f"Bearer {check.secret}"
         if check.prometheus is not None:
             url = f"{check.prometheus.rstrip('/')}/api/v1/query"
             more = {"params": {"query": filled(check.query or "", route, version)}}
         else:
             url, more = filled(check.url or "", route, version), {}
-        tls = secure(host_of(url), check.tls) if is_secure(url) else None
-        answer = decoded(await fetch(url, headers, check.timeout, tls, context_of, **more))
+        headers = {"user-agent": "canaryproxy-check", "accept": "application/json"}
+        answer = decoded(await fetch(Call.configured(url, check, headers, context_of), **more))
         return json_number(answer, check.field) if check.prometheus is None else prometheus_number(answer)
 
     return ask

@@ -20,7 +20,7 @@ from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.endpoints import endpoints_of
 from canaryproxy.probes.failing_dependencies import Reminder
 from canaryproxy.probes.failure_reasons import Reason, answered, ours
-from canaryproxy.probes.http_client import CallFailedError, ContextOf, called
+from canaryproxy.probes.http_client import Call, CallFailedError, ContextOf, called
 
 MAX_VERSION_LENGTH = 200
 
@@ -218,14 +218,10 @@ def over_http(context_of: ContextOf) -> Ask:
         tls = None if check.plain else endpoint.tls
         at = endpoint if check.port is None else replace(endpoint, port=check.port)
         url = f"{'http' if tls is None else 'https'}://{at.authority}{check.path}"
-        headers = {
-            "host": check.host or at.site,
-            "user-agent": "canaryproxy-health",
-            **dict(check.headers),
-            "connection": "close",
-        }
+        headers = {"host": check.host or at.site, "user-agent": "canaryproxy-health", **dict(check.headers)}
+        call = Call(url, {**headers, "connection": "close"}, check.timeout, tls, context_of)
         try:
-            async with called("GET", url, headers, check.timeout, tls, context_of) as response:
+            async with called("GET", call) as response:
                 version = version_name(response.headers.get(check.version_header, "")) if check.version_header else ""
                 if check.accepts(response.status):
                     return HealthAnswer(passed=True, version=version)

@@ -14,12 +14,15 @@ import ssl
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from canaryproxy.config.schema.hooks import OutboundCallConfig
+from canaryproxy.config.schema.outbound import secure, texts
+from canaryproxy.config.schema.sources import CheckConfig
 from canaryproxy.dataplane.resource_exhaustion import no_descriptor, reachable
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.client import read_address
@@ -50,6 +53,25 @@ SWITCHED = 101
 
 REFUSED: Counter[Why] = Counter()
 """Responses that exceeded a limit, in this process."""
+
+
+class Call(NamedTuple):
+    """A request to another service; `seconds` is its timeout."""
+
+    url: str
+    headers: Mapping[str, str]
+    seconds: float
+    tls: UpstreamTls | None = None
+    context_of: ContextOf | None = None
+
+    @classmethod
+    def configured(
+        cls, url: str, config: OutboundCallConfig | CheckConfig, headers: Mapping[str, str], context_of: ContextOf
+    ) -> "Call":
+        """With the headers, the token, the timeout and the TLS settings of a config."""
+        token = {"authorization": f"Bearer {config.secret}"} if config.secret else {}
+        tls = secure(urlsplit(url).hostname or "", config.tls) if url.lower().startswith("https:") else None
+        return cls(url, {**headers, **dict(texts(config.headers)), **token}, config.timeout, tls, context_of)
 
 
 class CallFailedError(Exception):
@@ -200,15 +222,7 @@ def _small(info: Any) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def called(
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None,
-    *,
-    most: int | None = None,
-    **more: Any,
+    method: str, call: Call, *, most: int = MAX_RESPONSE_BYTES, **more: Any
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """The response, its body not yet read. Raises `CallFailedError`, also while the body is read."""
     connected = False
@@ -219,27 +233,27 @@ async def called(
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(connect)
-    connector = _Connector(MAX_RESPONSE_BYTES if most is None else most)
+    connector = _Connector(most)
     began = asyncio.get_running_loop().time()
     try:
-        if tls is not None and context_of is not None:
-            more |= {"ssl": context_of(tls), "server_hostname": tls.server_name}
+        if call.tls is not None and call.context_of is not None:
+            more |= {"ssl": call.context_of(call.tls), "server_hostname": call.tls.server_name}
         async with (
             aiohttp.ClientSession(
                 connector=connector,
-                timeout=aiohttp.ClientTimeout(total=seconds),
+                timeout=aiohttp.ClientTimeout(total=call.seconds),
                 auto_decompress=False,
-                headers={"accept-encoding": "identity", **headers},
+                headers={"accept-encoding": "identity", **call.headers},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[trace],
             ) as session,
-            session.request(method, url, allow_redirects=False, **more) as response,
+            session.request(method, call.url, allow_redirects=False, **more) as response,
         ):
             yield response
     except (aiohttp.ClientError, OSError, ValueError, MemoryError) as error:
-        reason = connector.refused or reason_of(error, seconds, connected=connected)
+        reason = connector.refused or reason_of(error, call.seconds, connected=connected)
         took = asyncio.get_running_loop().time() - began
-        raise CallFailedError(counted(_lacking(reason, error, url, took / seconds))) from None
+        raise CallFailedError(counted(_lacking(reason, error, call.url, took / call.seconds))) from None
     finally:
         await connector.close()
 
@@ -252,7 +266,7 @@ def _lacking(reason: Reason, error: BaseException, url: str, share: float) -> Re
         return ours("this process was too busy to read the response")
     if reason.kind == "tls" and no_descriptor():
         return ours("no file descriptor left to read CA certificates")
-    host, port = host_of(url), urlsplit(url).port or 80
+    host, port = urlsplit(url).hostname or "", urlsplit(url).port or 80
     number = getattr(getattr(error, "os_error", error), "errno", None)
     if number == errno.EADDRNOTAVAIL and read_address(host) is not None and reachable(host, port):
         return ours("no local port left")
@@ -266,17 +280,7 @@ def counted(reason: Reason) -> Reason:
     return reason
 
 
-async def first_words(response: aiohttp.ClientResponse, url: str, headers: Mapping[str, str]) -> str:
+async def first_words(response: aiohttp.ClientResponse, call: Call) -> str:
     """The beginning of the body, redacted, on one line after a colon."""
-    said = quoted(await response.content.read(MAX_QUOTED_LENGTH), url, headers)
+    said = quoted(await response.content.read(MAX_QUOTED_LENGTH), call.url, call.headers)
     return f": {said}" if said else ""
-
-
-def host_of(url: str) -> str:
-    """The host of a URL, as its certificate must name it."""
-    return urlsplit(url).hostname or ""
-
-
-def is_secure(url: str) -> bool:
-    """Whether a URL uses TLS."""
-    return url.lower().startswith("https:")

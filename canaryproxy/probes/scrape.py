@@ -6,7 +6,7 @@ metric are kept, limited in number and length, and are parsed in steps.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from canaryproxy.config.schema.outbound import secure, texts
 from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.escape import escaped
-from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.failure_reasons import answered, encoded, one_line
-from canaryproxy.probes.http_client import MAX_RESPONSE_BYTES, CallFailedError, ContextOf, called, counted, first_words
+from canaryproxy.probes.http_client import (
+    MAX_RESPONSE_BYTES,
+    Call,
+    CallFailedError,
+    ContextOf,
+    called,
+    counted,
+    first_words,
+)
 from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH
 
 BEGAN = "process_start_time_seconds"
@@ -151,42 +158,26 @@ def over_http(context_of: ContextOf) -> Scrape:
         headers |= {"user-agent": "canaryproxy-scrape", **dict(texts(resource.headers)), "connection": "close"}
         url = f"{'http' if tls is None else 'https'}://{at.authority}{resource.scrape}"
         wanted = SampleFilter(resource.counter or resource.gauge or "")
-        await read(url, headers, TIMEOUT_SECONDS, wanted.feed, MAX_BYTES, tls, context_of)
+        await read(Call(url, headers, TIMEOUT_SECONDS, tls, context_of), wanted.feed, MAX_BYTES)
         wanted.end()
         return await wanted.values()
 
     return scrape
 
 
-async def fetch(
-    url: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None,
-    **more: Any,
-) -> bytes:
+async def fetch(call: Call, **more: Any) -> bytes:
     """The body of a response with status 200. Raises `ScrapeError`."""
     body = bytearray()
-    await read(url, headers, seconds, body.extend, MAX_RESPONSE_BYTES, tls, context_of, **more)
+    await read(call, body.extend, MAX_RESPONSE_BYTES, **more)
     return bytes(body)
 
 
-async def read(
-    url: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    take: Callable[[bytes], None],
-    most: int,
-    tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None,
-    **more: Any,
-) -> None:
+async def read(call: Call, take: Callable[[bytes], None], most: int, **more: Any) -> None:
     """Pass the body of a response with status 200 to `take`, in pieces. Raises `ScrapeError`."""
     try:
-        async with called("GET", url, headers, seconds, tls, context_of, most=most, **more) as response:
+        async with called("GET", call, most=most, **more) as response:
             if response.status != 200:
-                raise ScrapeError(f"{answered(response.status)}{await first_words(response, url, headers)}")
+                raise ScrapeError(f"{answered(response.status)}{await first_words(response, call)}")
             how = response.headers.get("Content-Encoding", "identity").strip().lower()
             if how not in ("", "identity"):
                 raise ScrapeError(str(counted(encoded(how))))

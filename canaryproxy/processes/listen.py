@@ -112,9 +112,7 @@ def listen_at(path: Path) -> Bound:
     try:
         with _alone(path.parent):
             _clear(path)
-            os.fchmod(
-                sock.fileno(), UNIX_MODE
-            )  # Linux creates the file with this mode: no race with other users
+            os.fchmod(sock.fileno(), UNIX_MODE)  # Linux creates the file with this mode: no race with other users
             sock.bind(str(path))
             path.chmod(UNIX_MODE)
             sock.listen(UNIX_BACKLOG)

@@ -241,7 +241,7 @@ async def test_the_rules_of_the_step_under_way_follow_it_wherever_the_file_has_i
     await bench.reload()
     assert [one.name for one in bench.tables.table.routes[0].rules] == ["staff"]
     staff = parse(text(rules=f"[{rule[8:-2]}}}]"), "f", {}).routes["shop"].rules
-    with pytest.raises(IllegalTransitionError, match="a step of the rollout has a rule staff"):
+    with pytest.raises(IllegalTransitionError, match="a rollout step has a rule staff"):
         await bench.controller.set_rules("shop", lambda _: staff, JO)
     saying(bench)
     await bench.reload()

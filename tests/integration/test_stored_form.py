@@ -25,7 +25,7 @@ GOLDEN = STATES / "d8fb47b"
 WRITTEN: dict[str, dict[str, dict[str, str]]] = json.loads((GOLDEN / "written.json").read_text())
 
 STORING = {
-    *(path.relative_to(PACKAGE) for folder in ("store", "analysis") for path in (PACKAGE / folder).rglob("*.py")),
+    *(path.relative_to(PACKAGE) for folder in ("storage", "analysis") for path in (PACKAGE / folder).rglob("*.py")),
     *map(
         Path,
         (
@@ -37,6 +37,7 @@ STORING = {
             "control/route_states.py",
             "control/evidence_keeper.py",
             "control/state.py",
+            "control/version_tracker.py",
             "model/document.py",
             "rollout/codec.py",
             "rollout/identity.py",

@@ -13,7 +13,7 @@ from bench.ports import free_port
 from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.probes.failure_reasons import Kind, answered, late, reason_of
-from canaryproxy.probes.http_client import CallFailedError, called
+from canaryproxy.probes.http_client import Call, CallFailedError, called
 from tests.support.silent import silent
 
 INFO = aiohttp.RequestInfo(URL("http://a/"), "GET", {}, URL("http://a/"))  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def test_a_status_and_silence_have_words_of_their_own() -> None:
 
 async def failure(url: str, tls: UpstreamTls | None = None) -> CallFailedError:
     with pytest.raises(CallFailedError) as caught:
-        async with called("GET", url, {}, 2.0, tls, client_context) as response:
+        async with called("GET", Call(url, {}, 2.0, tls, client_context)) as response:
             await response.read()
     return caught.value
 
@@ -107,5 +107,5 @@ async def test_one_who_speaks_no_tls_is_said_to() -> None:
 async def test_silence_after_a_connection_is_another_thing_than_no_connection() -> None:
     async with silent() as port:
         with pytest.raises(CallFailedError, match=r"no response within 0\.05 s"):
-            async with called("GET", f"http://127.0.0.1:{port}/", {}, 0.05):
+            async with called("GET", Call(f"http://127.0.0.1:{port}/", {}, 0.05)):
                 pass

@@ -10,7 +10,7 @@ from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes import scrape
-from canaryproxy.probes.http_client import REFUSED
+from canaryproxy.probes.http_client import REFUSED, Call
 from canaryproxy.probes.scrape import MAX_LINE_BYTES, SampleFilter, SampleValues, ScrapeError, fetch, over_http
 from tests.support.hostile import hostile
 from tests.support.silent import silent
@@ -113,13 +113,13 @@ async def test_an_endpoint_is_asked_by_its_name_on_a_connection_of_its_own() -> 
 async def test_who_refuses_or_errs_or_says_too_much_is_reported_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     runner, port, _ = await serve(404)
     with pytest.raises(ScrapeError, match="HTTP status 404: not here"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+        await fetch(Call(f"http://127.0.0.1:{port}/", {}, 5))
     await runner.cleanup()
     with pytest.raises(ScrapeError, match="connection refused"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+        await fetch(Call(f"http://127.0.0.1:{port}/", {}, 5))
     runner, port, _ = await serve("rss 1\n" + "x" * 200_000)
     with pytest.raises(ScrapeError, match="response exceeds 128 KiB"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+        await fetch(Call(f"http://127.0.0.1:{port}/", {}, 5))
     resource = ResourceConfig(name="rss", gauge="rss")
     assert await over_http(client_context)(Endpoint("127.0.0.1", port), resource) == (1.0, None)
     monkeypatch.setattr(scrape, "MAX_BYTES", 100_000)
@@ -149,7 +149,7 @@ async def test_who_trickles_has_no_more_time_than_others(monkeypatch: pytest.Mon
 async def test_who_does_not_answer_is_not_waited_for() -> None:
     async with silent() as port:
         with pytest.raises(ScrapeError, match=r"no response within 0.05 s"):
-            await fetch(f"http://127.0.0.1:{port}/", {}, 0.05)
+            await fetch(Call(f"http://127.0.0.1:{port}/", {}, 0.05))
 
 
 async def test_a_page_that_is_not_prometheus_s_is_quoted_in_a_line_of_bounded_length() -> None:
