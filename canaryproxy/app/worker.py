@@ -26,15 +26,7 @@ from canaryproxy.dataplane.resource_exhaustion import limit
 from canaryproxy.ipc.build_identity import own_build
 from canaryproxy.ipc.channel import Channel
 from canaryproxy.ipc.codec import DOWN
-from canaryproxy.ipc.messages import (
-    Acknowledged,
-    Certificates,
-    Drain,
-    Drained,
-    Message,
-    Publication,
-    WorkerConfig,
-)
+from canaryproxy.ipc.messages import Acknowledged, Certificates, Drain, Drained, Message, Publication, WorkerConfig
 from canaryproxy.ipc.table_diff import EMPTY, apply
 from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings

@@ -62,7 +62,7 @@ def _shown(canary: VersionConfig | None) -> str:
     return f"{where} ({canary.version})" if canary.version else where
 
 
-def publish_change(events: EventBus, at: float, before: Config, after: Config, generation: int) -> None:
+def publish_change(events: EventBus, before: Config, after: Config, generation: int) -> None:
     """Log and publish which canaries the config has added, removed or replaced."""
     for name in before.routes.keys() & after.routes.keys():
         was, now = before.routes[name].canary, after.routes[name].canary
@@ -70,10 +70,10 @@ def publish_change(events: EventBus, at: float, before: Config, after: Config, g
             continue
         words, fields = difference(was, now), {"action": "canary", "route": name, "generation": generation}
         log.info("canary of %s: %s, by the config, generation %d", name, words, generation, extra={"fields": fields})
-        events.publish("canary", at, name, change=words, source="file", actor="operator", generation=generation)
+        events.publish("canary", name, change=words, source="file", actor="operator", generation=generation)
 
 
-def publish_all(events: EventBus, at: float, begun: Mapping[str, RolloutResult], actor: str, generation: int) -> None:
+def publish_all(events: EventBus, begun: Mapping[str, RolloutResult], actor: str, generation: int) -> None:
     """Publish the effects of added and removed canaries on rollouts."""
     for route, done in begun.items():
-        publish_rollout(events, at, route, done.rollout, done.notice, actor, generation)
+        publish_rollout(events, route, done.rollout, done.notice, actor, generation)

@@ -68,7 +68,7 @@ class Edit:
     `by_file` and are reported there.
     """
 
-    is_immediate_change: Mapping[str, str]
+    heard: Mapping[str, str]
     keys: tuple[str, ...] = ()
     over: bool = False
     by_file: bool = True
@@ -97,9 +97,8 @@ def _keys(before: RouteConfig, after: RouteConfig) -> Iterator[str]:
     for name in RouteConfig.model_fields:
         was, now = getattr(before, name), getattr(after, name)
         if name == "rollout":
-            yield from (
-                f"rollout.{one}" for one in RolloutConfig.model_fields if getattr(was, one) != getattr(now, one)
-            )
+            keys = RolloutConfig.model_fields
+            yield from (f"rollout.{key}" for key in keys if getattr(was, key) != getattr(now, key))
         elif was != now:
             yield name
 
@@ -135,7 +134,7 @@ class FollowedEdit:
 
 def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float, change: RolloutEvent) -> FollowedEdit:
     """Apply an edit: a rollout restarts for another canary, by the event `change`, and adopts another plan."""
-    changed = differing(before.heard, edit.is_immediate_change) - _back_again(before, edit)
+    changed = differing(before.heard, edit.heard) - _back_again(before, edit)
     heard = _to_hear(before, edit)
     after = replace(before, heard=heard) if before.heard != heard else before
     turns: tuple[Notice, ...] = ()
@@ -150,20 +149,18 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
 def _to_hear(before: RouteState, edit: Edit) -> Mapping[str, str]:
     """The texts to store: with the removed canary, and with the keys of a later version."""
     last = before.heard.get("canary") or before.heard.get("removed", "")
-    heard = {**heard_later(before.heard), **edit.is_immediate_change}
-    return {**heard, "removed": last} if last and not edit.is_immediate_change["canary"] else heard
+    heard = {**heard_later(before.heard), **edit.heard}
+    return {**heard, "removed": last} if last and not edit.heard["canary"] else heard
 
 
 def _back_again(before: RouteState, edit: Edit) -> frozenset[str]:
     """A canary that was removed and added again, unchanged, is not another canary."""
-    same = (
-        bool(edit.is_immediate_change["canary"]) and before.heard.get("removed") == edit.is_immediate_change["canary"]
-    )
+    same = bool(edit.heard["canary"]) and before.heard.get("removed") == edit.heard["canary"]
     return frozenset(("canary",)) if same and before.rollout.phase == "rolled_back" else frozenset()
 
 
 def _kind(before: RouteState, edit: Edit, changed: frozenset[str]) -> Kind | None:
-    if "canary" in changed and edit.is_immediate_change["canary"] and before.heard.get("canary"):
+    if "canary" in changed and edit.heard["canary"] and before.heard.get("canary"):
         return "changed"
     return "edited" if "plan" in changed and before.rollout.phase in UNDER_WAY else None
 
@@ -181,7 +178,7 @@ def _notes(state: RouteState, edit: Edit, changed: frozenset[str]) -> tuple[Noti
     words = [f"{', '.join(keys)} of the config changed, {effect}" for effect, keys in by_effect.items()]
     severity: Severity = "info"
     if "analysis" in changed:
-        off = edit.is_immediate_change["analysis"] == "off"
+        off = edit.heard["analysis"] == "off"
         severity = "warning" if active and off else "info"
         words.append(f"the canary is {'not judged any more, its steps go by the clock' if off else 'judged'}")
     elif active and (edit.over or "stable" in changed):
@@ -207,16 +204,13 @@ def differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState
 def _heard(before: RouteState | None, after: RouteState) -> Notice | None:
     """None where nothing was edited: an older version did not store what the file says of the canary."""
     if before is None:
-        return Notice(
-            "info", "new route, without a canary" if after.plain else f"new route, weight {after.weight / 100:g}"
-        )
+        return Notice("info", f"new route, {'without a canary' if after.plain else f'weight {after.weight / 100:g}'}")
     words = _of_canary(before, after)
     ended = after.rollout.phase == "rolled_back" != before.rollout.phase
     severity: Severity = "warning" if ended else "info"
     if after.plain and after.canary is not None and before.file_weight != after.file_weight:
-        words.append(
-            f"the file's weight of {after.file_weight / 100:g} % has no effect: the API says there is no canary"
-        )
+        weight = f"the file's weight of {after.file_weight / 100:g} %"
+        words.append(f"{weight} has no effect: the canary was removed through the API")
     elif before.weight != after.weight:
         words.append(f"weight {before.weight / 100:g} -> {after.weight / 100:g}")
     elif after.waiting is not None and before.waiting != after.waiting:

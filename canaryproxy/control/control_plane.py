@@ -71,13 +71,11 @@ class ControlPlane:
         topology = self.topology = Topology(config, outside.lookup, outside.ask, wall_clock)
         states = self.ledger = RouteStates(store, wall_clock)
         versions = self.versions = VersionTracker(topology, states, *clocks)
-        events = self.events = EventBus(versions.about, listeners)
+        events = self.events = EventBus(wall_clock, versions.about, listeners)
         tables = self.tables = TablePublisher(traffic, config, workers)
         controller = self.controller = Controller(topology, states, tables, events, wall_clock)
         verdicts: Verdicts = Subscription()
-        judges = self.judges = Judges(
-            config, clock(), states, lambda: tables.generation, outside.rng, events, wall_clock, verdicts
-        )
+        judges = self.judges = Judges(config, clock(), states, lambda: tables.generation, outside.rng, events, verdicts)
         evidence = EvidenceKeeper(topology, states, judges, versions, *clocks)
         observer = self.observations = RolloutObserver(topology, states, judges, evidence, window, users, clock)
         hooks = self.hooks = Hooks(outside.post, clock, failures)
@@ -88,7 +86,7 @@ class ControlPlane:
         sources = self.sources = Measurements(
             judges, states.weight_of, topology.endpoints, outside.scrape, outside.number, clock, failures
         )
-        intake = Intake(deltas, states, counters, window, users, judges, sources, events, wall_clock)
+        intake = Intake(deltas, states, counters, window, users, judges, sources, events)
         self.reconfiguration = Reconfiguration(
             topology, states, tables, controller, judges, intake, rollouts, events, load, *clocks
         )

@@ -84,7 +84,7 @@ class Controller:
     """Changes the state of routes and publishes the tables. `wall_clock` gives seconds since the epoch."""
 
     _topology: Topology
-    _route_states: RouteStates
+    _states: RouteStates
     _tables: TablePublisher
     _events: EventBus
     _wall_clock: Callable[[], float]
@@ -105,7 +105,7 @@ class Controller:
     @property
     def state(self) -> State:
         """The state of every route."""
-        return self._route_states.state
+        return self._states.state
 
     @property
     def generation(self) -> int:
@@ -156,13 +156,11 @@ class Controller:
         return await self._change(route, "rules", changed, actor, revision)
 
     async def _change(self, route: str, action: str, change: Change, actor: Actor, revision: int | None) -> Changed:
-        async with self._route_states.writing:
+        async with self._states.writing:
             after, detail = await self.write(route, action, change, actor, revision)
             self.refresh()
-            changed = Changed(self.generation, self._route_states.revision(route))
-        publish_route_change(
-            self._events, self._wall_clock(), route, action, detail, after.weight, actor.name, changed.generation
-        )
+            changed = Changed(self.generation, self._states.revision(route))
+        publish_route_change(self._events, route, action, detail, after.weight, actor.name, changed.generation)
         await self.retry_writes()
         await self._tables.acknowledged(changed.generation)
         return changed
@@ -178,11 +176,11 @@ class Controller:
             raise NoSuchRouteError(route)
         self.expect(route, revision)
         after, detail = change(before)
-        return await self._route_states.write(route, after, actor, action, detail, self.generation), detail
+        return await self._states.write(route, after, actor, action, detail, self.generation), detail
 
     def expect(self, route: str, revision: int | None) -> None:
         """Raises `RevisionConflictError` if `revision` is given and not the route's."""
-        if revision is not None and revision != self._route_states.revision(route):
+        if revision is not None and revision != self._states.revision(route):
             raise RevisionConflictError(route)
 
     async def apply_event(
@@ -196,24 +194,24 @@ class Controller:
         """
         self.expect(route, revision)
         after, data = self._transition(route, plan, event)
-        if event.kind == "abort" and after is self.state[route] and self._route_states.writing.locked():
+        if event.kind == "abort" and after is self.state[route] and self._states.writing.locked():
             # A raise may be on its way to the disk: another object makes it stale when it comes back.
             after = replace(after)
         elif waits(self.state[route], after, event):
             # Asked twice, before the lock and under it. Before it, since what takes from the canary must not wait for a
             # disk that another change may be waiting for; under it, since that other change may have come first.
-            async with self._route_states.writing:
+            async with self._states.writing:
                 self.expect(route, revision)
                 after, data = self._transition(route, plan, event)
                 if waits(self.state[route], after, event):
-                    after = await self._route_states.write(route, after, *self._entry(after, data, event, actor))
+                    after = await self._states.write(route, after, *self._entry(after, data, event, actor))
         if after is not self.state[route]:
-            self._route_states.put(route, after, *self._entry(after, data, event, actor))
+            self._states.put(route, after, *self._entry(after, data, event, actor))
         self.refresh()
-        done = RolloutResult(after.rollout, data, self.generation, self._route_states.revision(route))
-        publish_rollout(self._events, self._wall_clock(), route, done.rollout, data, actor.name, done.generation)
+        done = RolloutResult(after.rollout, data, self.generation, self._states.revision(route))
+        publish_rollout(self._events, route, done.rollout, data, actor.name, done.generation)
         await self.retry_writes()
-        return replace(done, durable=self._route_states.durable)
+        return replace(done, durable=self._states.durable)
 
     def _transition(self, route: str, plan: Plan, event: RolloutEvent) -> tuple[RouteState, tuple[Notice, ...]]:
         """The state of a route after an event. Raises as `apply_event` does."""
@@ -238,7 +236,7 @@ class Controller:
 
     async def retry_writes(self) -> None:
         """Store what is published and not stored. Does not wait for a disk that hangs."""
-        if not self._route_states.durable:
+        if not self._states.durable:
             task = asyncio.get_running_loop().create_task(self.keep())
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
@@ -246,8 +244,8 @@ class Controller:
 
     async def keep(self) -> None:
         """Store what could not be stored before, if there is anything."""
-        async with self._route_states.writing:
-            await self._route_states.keep()
+        async with self._states.writing:
+            await self._states.keep()
 
     async def acknowledged(self, generation: int) -> None:
         """Wait until every worker uses the table. Raises `NotAcknowledgedError`."""
@@ -260,7 +258,7 @@ class Controller:
         if not turned:  # a name means something else
             return
         for name, sides in newly_unhealthy(self.config, self._topology.endpoints, turned):
-            self._events.publish("health", self._wall_clock(), name, **self._topology.health.described(sides))
+            self._events.publish("health", name, **self._topology.health.described(sides))
 
     def refresh(self) -> None:
         """Compile and publish the current table, unless nothing has changed."""

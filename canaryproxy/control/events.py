@@ -37,6 +37,9 @@ class PublishedEvent:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+About = Callable[[str], RolloutIdentity]
+"""A route -> the identity of its current rollout."""
+
 Queue = asyncio.Queue[PublishedEvent | None]
 """Events since the subscription; None at its end."""
 
@@ -51,9 +54,12 @@ class Subscriber:
 
 
 class EventBus:
-    """Broadcasts to at most `places` subscribers. `about` gives the identity of a route's current rollout."""
+    """Broadcasts to at most `places` subscribers. `wall_clock` gives Unix time in seconds."""
 
-    def __init__(self, about: Callable[[str], RolloutIdentity] | None = None, places: int = MAX_SUBSCRIBERS) -> None:
+    def __init__(
+        self, wall_clock: Callable[[], float], about: About | None = None, places: int = MAX_SUBSCRIBERS
+    ) -> None:
+        self._wall_clock = wall_clock
         self._about = about
         self._places = places
         self._number = 0
@@ -72,11 +78,11 @@ class EventBus:
         """Number of subscribers."""
         return len(self._listeners)
 
-    def publish(self, kind: str, at: float, route: str = "", **detail: object) -> None:
+    def publish(self, kind: str, route: str = "", **detail: object) -> None:
         """Broadcast an event."""
         self._number += 1
         names = identity_fields(self._about(route)) if route and self._about is not None else {}
-        event = PublishedEvent(self._number, kind, at, route, {**names, **detail})
+        event = PublishedEvent(self._number, kind, self._wall_clock(), route, {**names, **detail})
         for queue in list(self._listeners):
             if queue.qsize() >= MAX_WAITING:
                 self._dismiss(queue)
@@ -88,11 +94,8 @@ class EventBus:
         At the limit a lagging subscriber is dropped, or, for another address, the oldest subscriber of the address that
         has the most.
         """
-        mine = [
-            queue
-            for queue, one in self._listeners.items()
-            if (address and one.address == address) or (owner and one.owner == owner)
-        ]
+        same = [(queue, one.address == address, one.owner == owner) for queue, one in self._listeners.items()]
+        mine = [queue for queue, by_address, by_owner in same if (address and by_address) or (owner and by_owner)]
         full = len(self._listeners) >= self._places
         if full or self._over_share(address, owner):
             victim = next((queue for queue in (self._listeners if full else mine) if self._listeners[queue].lags), None)
@@ -160,17 +163,16 @@ def rollout_fields(rollout: Rollout) -> dict[str, object]:
 
 
 def publish_rollout(
-    events: EventBus, at: float, route: str, rollout: Rollout, notice: Sequence[Notice], actor: str, generation: int
+    events: EventBus, route: str, rollout: Rollout, notice: Sequence[Notice], actor: str, generation: int
 ) -> None:
     """Log and publish the result of a rollout event."""
     for one in notice:
         fields = {"phase": rollout.phase, "actor": actor, "generation": generation, **identity_fields(rollout.identity)}
-        _publish_notice(events, "phase", at, route, one, fields, **rollout_fields(rollout))
+        _publish_notice(events, "phase", route, one, fields, **rollout_fields(rollout))
 
 
 def publish_config(
     events: EventBus,
-    at: float,
     heard: Mapping[str, Notice],
     reload: Reload,
     actor: str,
@@ -182,25 +184,23 @@ def publish_config(
     for route, one in notices:
         names = identity_fields(gone[route]) if route in gone else {}
         fields = {"actor": actor, "generation": generation, **names}
-        _publish_notice(events, "config", at, route, one, fields, applied=True)
+        _publish_notice(events, "config", route, one, fields, applied=True)
     for route, done in reload.begun.items():
-        publish_rollout(events, at, route, done.rollout, done.notice, actor, generation)
+        publish_rollout(events, route, done.rollout, done.notice, actor, generation)
 
 
 def _publish_notice(
-    events: EventBus, kind: str, at: float, route: str, notice: Notice, fields: Mapping[str, object], **more: object
+    events: EventBus, kind: str, route: str, notice: Notice, fields: Mapping[str, object], **more: object
 ) -> None:
     """Log a notice with `fields`, and publish it with these and `more`."""
     log.log(LEVELS[notice.severity], "%s: %s", route, notice.words, extra={"fields": {"route": route, **fields}})
-    events.publish(kind, at, route, **{**more, "severity": notice.severity, "sentence": notice.words, **fields})
+    events.publish(kind, route, **{**more, "severity": notice.severity, "sentence": notice.words, **fields})
 
 
 def publish_route_change(
-    events: EventBus, at: float, route: str, action: str, change: str, weight: int, actor: str, generation: int
+    events: EventBus, route: str, action: str, change: str, weight: int, actor: str, generation: int
 ) -> None:
     """Log and publish a change made through the API. `weight` is the route's, in basis points."""
     fields = {"action": action, "route": route, "actor": actor, "generation": generation}
     log.info("%s of %s: %s, by %s, generation %d", action, route, change, actor, generation, extra={"fields": fields})
-    events.publish(
-        action, at, route, weight=weight / 100, change=change, source="api", actor=actor, generation=generation
-    )
+    events.publish(action, route, weight=weight / 100, change=change, source="api", actor=actor, generation=generation)

@@ -73,6 +73,7 @@ def _of_config(value: object) -> Form | None:
 def _of_analysis(value: object) -> Form | None:
     """The same of an object of the analysis."""
     result: Form | None = None
+    found: dict[str, object]
     match value:
         case AnalysisSpec() as one:
             compared = {"errors": one.errors, "latency": one.latency, "refusals": one.client_errors, "goals": one.goals}

@@ -26,7 +26,7 @@ class EvidenceKeeper:
     """Stores evidence once a second. `clock` is the clock of the deltas, `wall_clock` gives Unix time in seconds."""
 
     _topology: Topology
-    _route_states: RouteStates
+    _states: RouteStates
     _judges: Judges
     _versions: VersionTracker
     _clock: Callable[[], float]
@@ -53,7 +53,7 @@ class EvidenceKeeper:
         self._turn = first + len(some)
         documents = {route: evidence.dump(self._snapshot(route)) for route in some}
         try:
-            await self._route_states.remember(documents, set(routes))
+            await self._states.remember(documents, set(routes))
             self._written = bool(routes)
         except UnwritableStateError as error:
             log.debug("evidence cannot be stored: %s", error)
@@ -71,25 +71,23 @@ class EvidenceKeeper:
         )
 
     def _began(self, route: str) -> float:
-        return self._route_states.state[route].rollout.step_since
+        return self._states.state[route].rollout.step_since
 
     def _rollout(self, route: str) -> float:
         """When the rollout began. Unknown fields of a later version belong to that rollout only."""
-        return self._route_states.state[route].rollout.began
+        return self._states.state[route].rollout.began
 
     def _identity(self, route: str) -> str:
         return identity(self._topology.config.routes[route])
 
     async def restore(self, routes: Sequence[str]) -> None:
         """Restore the evidence that the previous process stored for these routes."""
-        learnt = await self._route_states.learnt()
+        learnt = await self._states.learnt()
         for route in routes:
             try:
                 found = evidence.load(learnt[route]) if route in learnt else None
             except (TooNewError, ValueError, TypeError, KeyError) as error:
-                log.warning(
-                    "%s: what was known of the canary is of no use, it is judged from the beginning: %r", route, error
-                )
+                log.warning("%s: stored evidence is not usable; analysis restarted: %r", route, error)
                 found = None
             self._recall(route, found)
 

@@ -75,7 +75,7 @@ class ConfigChange:
 
 @dataclass(eq=False)
 class Judges:
-    """The judges of an instance. `generation` gives the current table's, `wall_clock` Unix time in seconds."""
+    """The judges of an instance. `generation` gives the current table's. Failures are published to `verdicts`."""
 
     config: InitVar[Config]
     now: InitVar[float]
@@ -83,7 +83,6 @@ class Judges:
     _generation: Callable[[], int]
     _rng: Callable[[], float]
     _events: EventBus
-    _wall_clock: Callable[[], float]
     _verdicts: Verdicts
     _routes: dict[str, RouteConfig] = field(default_factory=dict, init=False)
     _judges: dict[str, Judge] = field(default_factory=dict, init=False)
@@ -200,9 +199,7 @@ class Judges:
         try:
             self._judges[route].restore(data, now)
         except (TooNewError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            log.warning(
-                "%s: what was known of the canary is of no use, it is judged from the beginning: %r", route, error
-            )
+            log.warning("%s: stored evidence is not usable; analysis restarted: %r", route, error)
             self._judges[route] = self._judge(self._routes[route])
             return False
         return True
@@ -261,7 +258,7 @@ class Judges:
             log.warning("%s: the canary fails: %s", name, analysis.reason)
             self._verdicts.publish(FailingVerdict(name, analysis))
         if before is not None or analysis.verdict == "fail":
-            self._events.publish("verdict", self._wall_clock(), name, verdict=analysis.verdict, reason=analysis.reason)
+            self._events.publish("verdict", name, verdict=analysis.verdict, reason=analysis.reason)
 
 
 def by_route(delta: Delta, new_users: Sequence[UserDelta], judged: Set[str]) -> dict[str, RouteReport]:

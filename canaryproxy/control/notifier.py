@@ -27,7 +27,7 @@ class Notifier:
     """Follows up changes of rollouts. `ended` counts finished ones by route, phase and reason."""
 
     _topology: Topology
-    _route_states: RouteStates
+    _states: RouteStates
     _observations: RolloutObserver
     _hooks: Hooks
     _wall_clock: Callable[[], float]
@@ -44,7 +44,7 @@ class Notifier:
         config = self._topology.config.routes.get(route)
         if config is None:
             return
-        past = self._route_states.state[route].past
+        past = self._states.state[route].past
         begun = done.rollout.identity.id != before.identity.id
         if begun and past and past[-1].superseded_by == done.rollout.identity.id:
             self.ended[route, "superseded", ""] += 1
@@ -55,7 +55,7 @@ class Notifier:
 
     def _warn(self, route: str) -> None:
         """Warn of a step that will take longer than its timeout."""
-        rollout, config = self._route_states.state[route].rollout, self._topology.config.routes[route].rollout
+        rollout, config = self._states.state[route].rollout, self._topology.config.routes[route].rollout
         estimate, traffic = self._observations.estimate(route), self._observations.traffic(route)
         if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG):
             needs = (

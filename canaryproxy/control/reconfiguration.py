@@ -45,7 +45,7 @@ class Reconfiguration:
     """
 
     _topology: Topology
-    _route_states: RouteStates
+    _states: RouteStates
     _tables: TablePublisher
     _controller: Controller
     _judges: Judges
@@ -68,15 +68,15 @@ class Reconfiguration:
         """Load the state, apply edits made since it was stored, resolve names, publish a table, and start polling. Pass
         the result to `RolloutEngine.reloaded` once workers serve.
         """
-        heard = await self._route_states.load(self._topology.file)
-        self._topology.config = effective(self._topology.file, self._route_states.state)
-        reload = self._follow(config_edits.compare(None, self._topology.config), self._route_states.state)
+        heard = await self._states.load(self._topology.file)
+        self._topology.config = effective(self._topology.file, self._states.state)
+        reload = self._follow(config_edits.compare(None, self._topology.config), self._states.state)
         await self._topology.start()
         self._controller.refresh()
-        publish_config(self._events, self._wall_clock(), heard, reload, OPERATOR.name, self._tables.generation)
+        publish_config(self._events, heard, reload, OPERATOR.name, self._tables.generation)
         self._intake.follow(self._topology.config, self._judges.configure(self._topology.config, self._clock()))
-        async with self._route_states.writing:
-            await self._route_states.keep()
+        async with self._states.writing:
+            await self._states.keep()
         self._topology.run()
         return reload
 
@@ -100,7 +100,7 @@ class Reconfiguration:
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
         if reload.problem or reload.changed:
-            self._events.publish("config", self._wall_clock(), applied=not reload.problem, generation=reload.generation)
+            self._events.publish("config", applied=not reload.problem, generation=reload.generation)
         return reload
 
     async def _read(self, load: Callable[[], Config]) -> Reload:
@@ -108,7 +108,7 @@ class Reconfiguration:
         try:
             config = await asyncio.to_thread(load)
             await self._topology.expect(names(config.routes))
-            async with self._route_states.writing:
+            async with self._states.writing:
                 return await self._adopt(config)
         except ConfigError as error:
             return Reload(self._tables.generation, problem=str(error))
@@ -129,25 +129,21 @@ class Reconfiguration:
     async def _adopt(self, config: Config) -> Reload:
         """Between what the state hears and that the config holds nothing is waited for: a table is made of both."""
         restart = config.server.lasting != self._started_with
-        before, was = self._topology.config, self._route_states.state
+        before, was = self._topology.config, self._states.state
         guessed = effective(config, was)
         compared = await asyncio.to_thread(config_edits.compare, before, guessed)
-        heard = await self._route_states.apply_config(config, self._tables.generation)
+        heard = await self._states.apply_config(config, self._tables.generation)
         generation = self._tables.generation
         with self._all_or_nothing():
-            self._route_states.follow(heard)
-            compared = config_edits.compare_again(
-                compared, before, guessed, effective(config, self._route_states.state)
-            )
+            self._states.follow(heard)
+            compared = config_edits.compare_again(compared, before, guessed, effective(config, self._states.state))
             reload = self._apply_reload(config, compared, was)
         certified = not restart and self._tables.update_certificates(config)
-        left = gone(was, self._route_states.state)
-        publish_config(
-            self._events, self._wall_clock(), heard.notices, reload, OPERATOR.name, self._tables.generation, left
-        )
-        publish_change(self._events, self._wall_clock(), before, self._topology.config, self._tables.generation)
+        left = gone(was, self._states.state)
+        publish_config(self._events, heard.notices, reload, OPERATOR.name, self._tables.generation, left)
+        publish_change(self._events, before, self._topology.config, self._tables.generation)
         self._rollouts.reloaded(reload)
-        await self._route_states.keep()
+        await self._states.keep()
         changed = certified or self._tables.generation != generation
         return replace(reload, generation=self._tables.generation, changed=changed, restart=restart)
 
@@ -155,7 +151,7 @@ class Reconfiguration:
     def _all_or_nothing(self) -> Iterator[None]:
         """Restore config and state if the block raises."""
         file, config = self._topology.file, self._topology.config
-        with self._route_states.all_or_nothing():
+        with self._states.all_or_nothing():
             try:
                 yield
             except BaseException:
@@ -167,13 +163,13 @@ class Reconfiguration:
     ) -> Reload:
         """Apply a config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
         self._topology.file = file
-        config = self._topology.config = effective(file, self._route_states.state)
-        turned = [name for name in compared if name in was and settled(was[name], self._route_states.state[name])]
+        config = self._topology.config = effective(file, self._states.state)
+        turned = [name for name in compared if name in was and settled(was[name], self._states.state[name])]
         ended = {name: self._conclude(name, actor) for name in turned}
         reload = self._follow(compared, was, actor)
         judges = self._judges.prepared(config)
         asked = self._topology.checks(config)
-        table = self._tables.compiled(self._topology, self._route_states.state, self._topology.unhealthy(asked))
+        table = self._tables.compiled(self._topology, self._states.state, self._topology.unhealthy(asked))
         # From here on it holds: what may fail comes before.
         self._intake.follow(config, self._judges.take(judges, self._clock()))
         self._topology.health.watch(asked)
@@ -182,31 +178,29 @@ class Reconfiguration:
 
     def _conclude(self, route: str, actor: Actor) -> RolloutResult:
         """Record the result of a rollout that ended with its canary, or that may begin with a new one."""
-        state = reported(self._route_states.state[route], self._rollouts.change(route).report)
-        self._route_states.put(
+        state = reported(self._states.state[route], self._rollouts.change(route).report)
+        self._states.put(
             route, state, actor, "rollout", summary(state.rollout, canary_text(state)), self._tables.generation
         )
-        return RolloutResult(
-            state.rollout, canary_text(state), self._tables.generation, self._route_states.revision(route)
-        )
+        return RolloutResult(state.rollout, canary_text(state), self._tables.generation, self._states.revision(route))
 
     def _follow(self, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
         """Apply edits to rollouts, before another canary gets traffic. `was` is the state before the config."""
         found: dict[str, config_edits.FollowedEdit] = {}
         generation = self._tables.generation
         for name, edit in compared.items():
-            before = self._route_states.state[name]
+            before = self._states.state[name]
             plan, change = partial(self._rollouts.new_plan, name), self._rollouts.change(name)
             one = config_edits.follow(before, edit, plan, self._wall_clock(), change)
             if one.words or one.changed:
                 found[name] = one
             if one.words:
                 action = "config" if edit.by_file else "rollout"
-                self._route_states.put(name, one.state, actor, action, one.words, generation)
+                self._states.put(name, one.state, actor, action, one.words, generation)
             elif one.state != before:
-                self._route_states.note(name, one.state)
-            if edit.keys and name in was and was[name].revision == self._route_states.revision(name):
-                self._route_states.revise(name)
+                self._states.note(name, one.state)
+            if edit.keys and name in was and was[name].revision == self._states.revision(name):
+                self._states.revise(name)
         rolled_on = {name: RolloutResult(one.state.rollout, one.turns, generation, 0) for name, one in found.items()}
         return Reload(
             generation,
@@ -236,16 +230,15 @@ class Reconfiguration:
         async with self._reloading:
             try:
                 await self._topology.expect(names_of(() if canary.version is None else (canary.version,)))
-                async with self._route_states.writing:
-                    was = self._route_states.state
+                async with self._states.writing:
+                    was = self._states.state
                     after, detail = await self._controller.write(route, "canary", change, actor, revision)
                     reload = self._take_canary(route, was[route], after, actor)
-                    changed = Changed(self._tables.generation, self._route_states.revision(route))
+                    changed = Changed(self._tables.generation, self._states.revision(route))
             finally:
                 self._topology.coming = frozenset()
-        now = self._wall_clock()
-        publish_route_change(self._events, now, route, "canary", detail, after.weight, actor.name, changed.generation)
-        publish_all(self._events, now, reload.begun, actor.name, self._tables.generation)
+        publish_route_change(self._events, route, "canary", detail, after.weight, actor.name, changed.generation)
+        publish_all(self._events, reload.begun, actor.name, self._tables.generation)
         self._rollouts.reloaded(reload)
         await self._controller.retry_writes()
         await self._tables.acknowledged(changed.generation)
@@ -253,15 +246,15 @@ class Reconfiguration:
 
     def _take_canary(self, route: str, before: RouteState, after: RouteState, actor: Actor) -> Reload:
         """Apply a canary that is already stored. An internal error restores the state."""
-        config = effective(self._topology.file, self._route_states.state)
+        config = effective(self._topology.file, self._states.state)
         edit = replace(config_edits.compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
         try:
             with self._all_or_nothing():
                 return self._apply_reload(self._topology.file, {route: edit}, {route: before}, actor)
         except BaseException:
-            if self._route_states.state[route] is after:
-                self._route_states.note(route, before)
-                self._route_states.revise(route)
+            if self._states.state[route] is after:
+                self._states.note(route, before)
+                self._states.revise(route)
             raise
 
 

@@ -1,6 +1,6 @@
 """Distributes the reports of workers: to counters and windows for display, to judges and sources for analysis."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import InitVar, dataclass
 
 from canaryproxy.config import Config
@@ -18,17 +18,16 @@ from canaryproxy.telemetry.read.window import Window
 
 @dataclass(eq=False)
 class Intake:
-    """Processes every report, start and end of a worker. `wall_clock` gives seconds since the epoch."""
+    """Processes every report, start and end of a worker."""
 
     deltas: InitVar[Deltas]
-    _route_states: RouteStates
+    _states: RouteStates
     _counters: Counters
     _window: Window
     _users: UserRegistry
     _judges: Judges
     _sources: Measurements
     _events: EventBus
-    _wall_clock: Callable[[], float]
 
     def __post_init__(self, deltas: Deltas) -> None:
         deltas.subscribe(self._take)
@@ -52,7 +51,7 @@ class Intake:
             self._counters.worker_exited(news.slot)
             self._judges.worker_exited(news.slot)
         else:
-            self._events.publish("worker", self._wall_clock(), detail=news.words)
+            self._events.publish("worker", detail=news.words)
 
     def _file(self, slot: int, delta: Delta) -> None:
         """Yields the CPU to workers between the steps."""
@@ -60,7 +59,7 @@ class Intake:
         yield_cpu()
         self._window.add(delta)
         yield_cpu()
-        fresh = self._users.add(delta, self._route_states.weight_of)
+        fresh = self._users.add(delta, self._states.weight_of)
         yield_cpu()
         self._judges.add(slot, delta, fresh)
         yield_cpu()

@@ -42,7 +42,7 @@ class RolloutEngine:
     """The rollouts of an instance. `clock` is the clock of the deltas, `wall_clock` gives Unix time in seconds."""
 
     _topology: Topology
-    _route_states: RouteStates
+    _states: RouteStates
     _controller: Controller
     _judges: Judges
     _versions: VersionTracker
@@ -69,7 +69,7 @@ class RolloutEngine:
     @property
     def under_way(self) -> list[str]:
         """Routes whose rollout advances by itself. Computed again only when a state has changed."""
-        state = self._route_states.state
+        state = self._states.state
         if state is not self._state:
             self._state = state
             self._moving = [name for name, one in state.items() if one.rollout.moves]
@@ -77,7 +77,7 @@ class RolloutEngine:
 
     def of(self, route: str) -> Rollout:
         """A route's current rollout."""
-        return self._route_states.state[route].rollout
+        return self._states.state[route].rollout
 
     def change(self, route: str) -> RolloutEvent:
         """The event of a replaced canary, with its versions and the report on the one before."""
@@ -132,7 +132,7 @@ class RolloutEngine:
     def _canary(self, route: str) -> object:
         """The identity of a route's canary. Raises `NoSuchRouteError`."""
         config = self._topology.config.routes.get(route)
-        if config is None or route not in self._route_states.state:
+        if config is None or route not in self._states.state:
             raise NoSuchRouteError(route)
         return which(config.canary)
 
@@ -175,7 +175,7 @@ class RolloutEngine:
 
     def _begin(self, route: str) -> None:
         """Start a rollout where `start: auto` applies, in the background: its gates may take their time."""
-        state = self._route_states.state[route]
+        state = self._states.state[route]
         wanted = self._auto(route)
         free = state.rollout.phase == "idle" or (state.rollout.off and state.rollout.reason != "manual")
         now = self._versions.now(route)
@@ -213,7 +213,7 @@ class RolloutEngine:
 
     async def load_evidence(self) -> None:
         """Restore what the previous process stored."""
-        for route, state in self._route_states.state.items():
+        for route, state in self._states.state.items():
             if state.rollout.identity.announced:
                 self._versions.restore(route, state.rollout.identity.announced)
         await self._evidence_keeper.restore(self.under_way)

@@ -33,7 +33,7 @@ class RolloutObserver:
     """Observes the routes of an instance. `clock` is the clock of the deltas."""
 
     _topology: Topology
-    _route_states: RouteStates
+    _states: RouteStates
     _judges: Judges
     _memory: EvidenceKeeper
     _window: Window
@@ -45,7 +45,7 @@ class RolloutObserver:
 
     def rollout(self, route: str) -> Rollout:
         """A route's current rollout."""
-        return self._route_states.state[route].rollout
+        return self._states.state[route].rollout
 
     def traffic(self, route: str) -> float:
         """The current rate of both versions in requests per second."""
@@ -78,7 +78,7 @@ class RolloutObserver:
         config = self._topology.config.routes[route]
         if config.canary is None or config.affinity is None:
             return None
-        step = self._users.weight_period(route, self._route_states.state[route].weight, self._clock())
+        step = self._users.weight_period(route, self._states.state[route].weight, self._clock())
         return len(step.seen.get("canary", NO_USERS))
 
     def report(self, route: str) -> dict[str, Any]:

@@ -220,10 +220,10 @@ def effective(config: Config, state: State) -> Config:
     said = {name: one.canary.version for name, one in state.items() if one.canary is not None}
     if not said:
         return config
-    changed = {
-        name: config.routes[name].model_copy(update={"canary": said[name]}) for name in said if name in config.routes
-    }
-    return config.model_copy(update={"routes": {**config.routes, **changed}})
+    routes = dict(config.routes)
+    for name in said.keys() & routes.keys():
+        routes[name] = routes[name].model_copy(update={"canary": said[name]})
+    return config.model_copy(update={"routes": routes})
 
 
 def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:

@@ -42,7 +42,7 @@ class VersionTracker:
     """The reported versions of all canaries. `clock` is a monotonic clock, `wall_clock` gives seconds since 1970."""
 
     _topology: Topology
-    _route_states: RouteStates
+    _states: RouteStates
     _clock: Callable[[], float]
     _wall_clock: Callable[[], float]
     _names: dict[str, CanaryName] = field(default_factory=dict, init=False)
@@ -85,14 +85,14 @@ class VersionTracker:
 
     def identity(self, route: str) -> RolloutIdentity:
         """The current rollout's identity; in idle, the current versions. A finished rollout keeps its versions."""
-        rollout = self._route_states.state[route].rollout
+        rollout = self._states.state[route].rollout
         if rollout.phase == "idle":
             return replace(self.now(route), id="")
         return with_missing(rollout.identity, self.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
 
     def about(self, route: str) -> RolloutIdentity:
         """The same, and `NAMELESS` for an unknown route."""
-        known = route in self._route_states.state and route in self._topology.config.routes
+        known = route in self._states.state and route in self._topology.config.routes
         return self.identity(route) if known else NAMELESS
 
     def _look_again(self) -> None:

@@ -96,13 +96,7 @@ class Workers:
     started; `problem` says why.
     """
 
-    def __init__(
-        self,
-        count: int,
-        processes: Launch,
-        begin: Callable[[int], WorkerConfig],
-        deltas: Deltas,
-    ) -> None:
+    def __init__(self, count: int, processes: Launch, begin: Callable[[int], WorkerConfig], deltas: Deltas) -> None:
         self.count = count
         self.restarts = 0
         self.refused = Counter(dict.fromkeys(REJECTION_REASONS, 0))

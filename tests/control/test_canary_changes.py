@@ -156,7 +156,7 @@ async def test_a_weight_that_has_no_effect_and_a_rollout_that_ends_with_its_cana
     await bench.reconfiguration.set_canary("shop", NO_CANARY, CI)
     bench.text = lambda port: Bench(more="weight: 9").text(port)
     await bench.reload()
-    assert "the file's weight of 9 % has no effect: the API says there is no canary" in caplog.text
+    assert "the file's weight of 9 % has no effect: the canary was removed through the API" in caplog.text
     await bench.reconfiguration.set_canary("shop", api("http://127.0.0.1:7"), CI)
     await bench.reload()
     assert bench.shop.weight == 0

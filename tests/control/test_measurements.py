@@ -51,8 +51,7 @@ class Bench:
             self.weights,
             lambda: 1,
             lambda: 0.5,
-            EventBus(),
-            lambda: 0.0,
+            EventBus(lambda: 0.0),
             Subscription(),
         )
         ends: dict[str, list[tuple[Endpoint, str]]] = {"stable": [(STABLE, "healthy")], "canary": [(CANARY, "unknown")]}
