@@ -22,7 +22,7 @@ from canaryproxy.admin.auth import Authenticator
 from canaryproxy.admin.listeners import ControlListeners
 from canaryproxy.admin.views import Views
 from canaryproxy.config import Config
-from canaryproxy.config.schema.admin import AccessLogConfig, AdminConfig
+from canaryproxy.config.schema.admin import AccessLogConfig
 from canaryproxy.control import hooks
 from canaryproxy.control.compile import listen_addresses, worker_config
 from canaryproxy.control.control_plane import ControlPlane, Environment
@@ -40,7 +40,7 @@ from canaryproxy.processes import file_limits, memory_budget
 from canaryproxy.processes.cpus import usable_cpus
 from canaryproxy.processes.listen import Bound, ListenError, display, listen_at, listen_on, listening_text
 from canaryproxy.processes.spawn import Processes
-from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerGone, WorkerReport, WorkersChanged
+from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerReport
 from canaryproxy.processes.workers import Workers
 from canaryproxy.storage.memory import MemoryStore
 from canaryproxy.storage.sqlite import SqliteStore
@@ -136,11 +136,12 @@ class Instance:
         self.connections = file_limits.connections(self._config, self._files_open)
         buffers = memory_budget.buffers(self._config, self.connections)
 
-        def first(slot: int) -> WorkerConfig:
-            return limited(worker_config(self._config, slot, count, identity, secret), self.connections, buffers)
+        def begin(slot: int) -> WorkerConfig:
+            first = worker_config(self._config, slot, count, identity, secret)
+            return replace(first, limits=replace(first.limits, max_connections=self.connections, buffers=buffers))
 
         deltas: Deltas = Subscription()
-        self.workers = Workers(count, Processes(sockets, count), first, deltas)
+        self.workers = Workers(count, Processes(sockets, count), begin, deltas)
         outside = Environment(
             self._lookup,
             health.over_http(client_context),
@@ -162,7 +163,8 @@ class Instance:
             listeners=min(MAX_SUBSCRIBERS, max(file_limits.connections_aside(self._files_open) // 4, 1)),
         )
         if self._report is not None:
-            deltas.subscribe(partial(hand_on, self._report))
+            report = self._report
+            deltas.subscribe(lambda news: report(news.delta) if isinstance(news, WorkerReport) else None)
 
     async def _start_services(self, control_sockets: ControlSockets) -> None:
         """Start everything; the admin API listens first, so that readiness can be queried during the start."""
@@ -183,34 +185,20 @@ class Instance:
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
 
     async def _open_doors(self, control_sockets: ControlSockets) -> None:
-        views = Views(
-            self.plane,
-            self.workers,
-            time.monotonic,
-            self._urls,
-            self.connections,
-            self._numbers,
-            self.control_listeners.facts,
-        )
+        listeners = self.control_listeners
+        urls_now = partial(urls, self._config, self.addresses)
+        facts = time.monotonic, urls_now, self.connections, self._numbers, listeners.facts
+        views = Views(self.plane, self.workers, *facts)
         places = file_limits.connections_aside(self._files_open)
         room, scrapes = ConnectionQuota.of(places), scrapes_of(views)
         if control_sockets.admin is not None:
-            authenticator = Authenticator(self._admin)
-            app = admin_application(views, authenticator, scrapes)
-            self.admin_address = await self.control_listeners.serve("admin", app, control_sockets.admin, room)
+            app = admin_application(views, Authenticator(lambda: self.config.server.admin), scrapes)
+            self.admin_address = await listeners.serve("admin", app, control_sockets.admin, room)
         if control_sockets.probes is not None:
-            self.probes_address = await self.control_listeners.serve(
-                "probes", probes_application(views, scrapes), control_sockets.probes, room
-            )
+            app = probes_application(views, scrapes)
+            self.probes_address = await listeners.serve("probes", app, control_sockets.probes, room)
         if control_sockets.local is not None:
-            await self.control_listeners.serve_local(probes_application(views, scrapes), control_sockets.local, places)
-
-    def _urls(self) -> list[str]:
-        return urls(self._config, self.addresses)
-
-    def _admin(self) -> AdminConfig | None:
-        """The tokens of the current config."""
-        return self.config.server.admin
+            await listeners.serve_local(probes_application(views, scrapes), control_sockets.local, places)
 
     async def _judge_loop(self) -> None:
         """Analyse the canaries and advance the rollouts."""
@@ -263,18 +251,10 @@ class Instance:
                 await self.reload()
 
 
-def hand_on(report: Callable[[Delta], None], news: WorkerReport | WorkerGone | WorkersChanged) -> None:
-    """Pass the deltas on, and nothing else."""
-    if isinstance(news, WorkerReport):
-        report(news.delta)
-
-
 def urls(config: Config, addresses: Sequence[tuple[str, int]]) -> list[str]:
     """The URLs of the listeners, in the order of the file."""
-    return [
-        f"{'https' if listener.tls else 'http'}://{listening_text(listener.address, at)}"
-        for listener, at in zip(config.server.listen, addresses, strict=False)
-    ]
+    pairs = zip(config.server.listen, addresses, strict=False)
+    return [f"{'https' if one.tls else 'http'}://{listening_text(one.address, at)}" for one, at in pairs]
 
 
 async def run_every_second(what: Callable[[], Awaitable[None]]) -> None:
@@ -314,15 +294,9 @@ def open_store(path: str, environ: Mapping[str, str] = os.environ) -> Store:
     try:
         store.check()
     except ForeignStateError as error:
-        raise StorageUnavailableError(
-            f"`state: {path}` cannot be used: {error}; `state: memory` keeps nothing"
-        ) from None
+        message = f"`state: {path}` cannot be used: {error}; `state: memory` keeps nothing"
+        raise StorageUnavailableError(message) from None
     return store
-
-
-def limited(first: WorkerConfig, connections: int, buffers: int) -> WorkerConfig:
-    """The first message to a worker, with its limits on connections and on buffers (bytes)."""
-    return replace(first, limits=replace(first.limits, max_connections=connections, buffers=buffers))
 
 
 def open_sockets(config: Config) -> tuple[ControlSockets, list[socket.socket]]:
@@ -335,10 +309,8 @@ def open_sockets(config: Config) -> tuple[ControlSockets, list[socket.socket]]:
 
     admin, probes = config.server.admin, config.server.probes
     try:
-        first, second = (
-            None if one is None or one.listen is None else listening(one.listen.host, one.listen.port)
-            for one in (admin, probes)
-        )
+        asked = (None if one is None else one.listen for one in (admin, probes))
+        first, second = (None if at is None else listening(at.host, at.port) for at in asked)
         sockets = [listening(host, port) for host, port in listen_addresses(config)]
         path = None if probes is None or probes.socket is None else probe_socket_path(probes.socket)
         return ControlSockets(first, second, None if path is None else listen_at(path)), sockets

@@ -61,7 +61,7 @@ class Worker:
         self._plane: DataPlane | None = None
         self._log_writer: AccessLogWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.wire = Channel(self._received, self._orphaned, DOWN)
+        self.channel = Channel(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -121,31 +121,31 @@ class Worker:
         plane.publish(self._table)
         for sock, listening in zip(self._sockets, begin.listeners, strict=True):
             plane.listen(sock, listening.tls, proxy_protocol=listening.proxy_protocol)
-        self.wire.send(Acknowledged(self._table.generation))
+        self.channel.send(Acknowledged(self._table.generation))
         self._go(self._report(plane))
 
     def _publish(self, plane: DataPlane, publication: Publication) -> None:
         """Send what was counted under the old table, then decide the next request head by the new one."""
         self._table = apply(self._table, publication)
-        self.wire.send(plane.deltas())
+        self.channel.send(plane.deltas())
         plane.publish(self._table)
-        self.wire.send(Acknowledged(publication.generation))
+        self.channel.send(Acknowledged(publication.generation))
 
     async def _report(self, plane: DataPlane) -> None:
         """Send deltas, which are also the heartbeat. While the supervisor does not read, counts accumulate here."""
         pause = REPORT_PERIOD_SECONDS
         while True:
             await asyncio.sleep(pause)
-            if not self.wire.congested:
+            if not self.channel.congested:
                 delta = plane.deltas()
-                self.wire.send(delta)
+                self.channel.send(delta)
                 pause = pause_after(len(delta.cells))
 
     async def _drain(self, plane: DataPlane) -> None:
         cut = await plane.drain()
-        self.wire.send(plane.deltas())
-        self.wire.send(Drained(cut))
-        self.wire.close()
+        self.channel.send(plane.deltas())
+        self.channel.send(Drained(cut))
+        self.channel.close()
 
     def _orphaned(self) -> None:
         self.ended.set()
@@ -168,8 +168,8 @@ def pause_after(cells: int) -> float:
 async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(loop, sockets, memory)
-    worker.wire.send(own_build())
-    await worker.wire.connect(loop, link)
+    worker.channel.send(own_build())
+    await worker.channel.connect(loop, link)
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS)

@@ -105,12 +105,8 @@ def _keys(before: RouteConfig, after: RouteConfig) -> Iterator[str]:
 
 def _over(before: RouteConfig, after: RouteConfig) -> bool:
     """Whether the evidence is about other versions, or is judged differently."""
-    return (
-        before.canary != after.canary
-        or before.stable.origins != after.stable.origins
-        or before.affinity != after.affinity
-        or before.spec != after.spec
-    )
+    same_judge = before.affinity == after.affinity and before.spec == after.spec
+    return before.canary != after.canary or before.stable.origins != after.stable.origins or not same_judge
 
 
 WRITTEN = {"plan": "rollout.steps"}

@@ -8,17 +8,7 @@ not the default.
 
 import hashlib
 
-from canaryproxy.analysis.spec import (
-    AnalysisSpec,
-    ClientErrors,
-    ErrorSpec,
-    ExternalSpec,
-    FixedLimits,
-    GoalSpec,
-    HardLimitSpec,
-    LatencySpec,
-    ResourceSpec,
-)
+from canaryproxy.analysis import spec
 from canaryproxy.config.schema.health import HealthConfig
 from canaryproxy.config.schema.outbound import UpstreamTlsConfig
 from canaryproxy.config.schema.route import RouteConfig, VersionConfig
@@ -75,33 +65,33 @@ def _of_analysis(value: object) -> Form | None:
     result: Form | None = None
     found: dict[str, object]
     match value:
-        case AnalysisSpec() as one:
+        case spec.AnalysisSpec() as one:
             compared = {"errors": one.errors, "latency": one.latency, "refusals": one.client_errors, "goals": one.goals}
             read = {"resources": one.resources, "externals": one.externals, "limits": one.limits}
             from_when = {"min_requests": one.min_requests, "warmup": one.warmup, "prove_above": one.prove_above}
             found = {"confidence": one.confidence, "unit": one.unit, **compared, **read, **from_when}
             result = "Spec", {**found, "dry_run": one.dry_run}
-        case FixedLimits() as one:
+        case spec.FixedLimits() as one:
             result = "Limits", {"most": one.max, "times": one.times}
-        case ErrorSpec() as one:
+        case spec.ErrorSpec() as one:
             found = {"floor": one.floor, "statuses": one.statuses, "limits": one.limits, "dry_run": one.dry_run}
             result = "Errors", {"tolerance": one.tolerance, **found}
-        case LatencySpec() as one:
+        case spec.LatencySpec() as one:
             found = {"floor": one.floor, "q": one.q, "limits": one.limits, "dry_run": one.dry_run}
             result = "Latency", {"tolerance": one.tolerance, **found}
-        case ClientErrors() as one:
+        case spec.ClientErrors() as one:
             found = {"floor": one.floor, "on_harm": one.on_failure, "dry_run": one.dry_run}
             result = "Refusals", {"tolerance": one.tolerance, **found}
-        case GoalSpec() as one:
+        case spec.GoalSpec() as one:
             found = {"on_harm": one.on_failure, "valued": one.valued, "cap": one.cap, "dry_run": one.dry_run}
             result = "GoalSpec", {"goal": one.goal, "tolerance": one.tolerance, **found}
-        case ResourceSpec() as one:
+        case spec.ResourceSpec() as one:
             found = {"block": one.block, "on_harm": one.on_failure, "dry_run": one.dry_run}
             result = "Resource", {"name": one.name, "tolerance": one.tolerance, **found}
-        case ExternalSpec() as one:
+        case spec.ExternalSpec() as one:
             bounds = {"most": one.max, "least": one.min, "times": one.times}
             found = {"failures": one.failures, "on_harm": one.on_failure, "dry_run": one.dry_run}
             result = "External", {"name": one.name, **bounds, **found}
-        case HardLimitSpec() as one:
+        case spec.HardLimitSpec() as one:
             result = "HardLimit", {"error_rate": one.error_rate, "min_requests": one.min_requests}
     return result

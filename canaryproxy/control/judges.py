@@ -102,16 +102,9 @@ class Judges:
         """Make the judges for a config without using them yet: anything that can fail does so here."""
         routes = {name: route for name, route in config.routes.items() if route.canary is not None}
         known = {name: self._routes.get(name) for name in routes}
-        fresh = {
-            name: self._judge(routes[name])
-            for name, before in known.items()
-            if before is None or analysis_changed(before, routes[name])
-        }
-        other = frozenset(
-            name
-            for name, before in known.items()
-            if name not in fresh and before is not None and before.canary != routes[name].canary
-        )
+        kept = {name: one for name, one in known.items() if one is not None and not analysis_changed(one, routes[name])}
+        fresh = {name: self._judge(route) for name, route in routes.items() if name not in kept}
+        other = frozenset(name for name, before in kept.items() if before.canary != routes[name].canary)
         return ConfigChange(config, fresh, other)
 
     def take(self, configured: ConfigChange, now: float) -> set[str]:

@@ -58,15 +58,7 @@ class Notifier:
         rollout, config = self._states.state[route].rollout, self._topology.config.routes[route].rollout
         estimate, traffic = self._observations.estimate(route), self._observations.traffic(route)
         if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG):
-            needs = (
-                f"about {wording.seconds(float(f'{estimate:.2g}'))}"
-                if math.isfinite(estimate)
-                else "traffic, of which there is none"
-            )
-            log.warning(
-                "%s: at %s requests/s the step to %s %% needs %s",
-                route,
-                wording.number(traffic),
-                f"{rollout.weight / 100:g}",
-                needs,
-            )
+            rounded = f"about {wording.seconds(float(f'{estimate:.2g}'))}" if math.isfinite(estimate) else ""
+            needs, step = rounded or "traffic, of which there is none", f"{rollout.weight / 100:g}"
+            rate = wording.number(traffic)
+            log.warning("%s: at %s requests/s the step to %s %% needs %s", route, rate, step, needs)

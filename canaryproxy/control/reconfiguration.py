@@ -17,8 +17,8 @@ from functools import partial
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.canary_document import CanaryDocument
 from canaryproxy.config.certificate_expiry import complaints, held
-from canaryproxy.control import config_edits
 from canaryproxy.control.canary_changes import canary_text, check_removable, difference, publish_all, publish_change
+from canaryproxy.control.config_edits import Edit, FollowedEdit, compare, compare_again, compared, follow
 from canaryproxy.control.controller import Controller
 from canaryproxy.control.events import EventBus, publish_config, publish_route_change
 from canaryproxy.control.judges import Judges
@@ -70,7 +70,7 @@ class Reconfiguration:
         """
         heard = await self._states.load(self._topology.file)
         self._topology.config = effective(self._topology.file, self._states.state)
-        reload = self._follow(config_edits.compare(None, self._topology.config), self._states.state)
+        reload = self._follow(compare(None, self._topology.config), self._states.state)
         await self._topology.start()
         self._controller.refresh()
         publish_config(self._events, heard, reload, OPERATOR.name, self._tables.generation)
@@ -131,13 +131,13 @@ class Reconfiguration:
         restart = config.server.lasting != self._started_with
         before, was = self._topology.config, self._states.state
         guessed = effective(config, was)
-        compared = await asyncio.to_thread(config_edits.compare, before, guessed)
+        edits = await asyncio.to_thread(compare, before, guessed)
         heard = await self._states.apply_config(config, self._tables.generation)
         generation = self._tables.generation
         with self._all_or_nothing():
             self._states.follow(heard)
-            compared = config_edits.compare_again(compared, before, guessed, effective(config, self._states.state))
-            reload = self._apply_reload(config, compared, was)
+            edits = compare_again(edits, before, guessed, effective(config, self._states.state))
+            reload = self._apply_reload(config, edits, was)
         certified = not restart and self._tables.update_certificates(config)
         left = gone(was, self._states.state)
         publish_config(self._events, heard.notices, reload, OPERATOR.name, self._tables.generation, left)
@@ -158,15 +158,13 @@ class Reconfiguration:
                 self._topology.file, self._topology.config = file, config
                 raise
 
-    def _apply_reload(
-        self, file: Config, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR
-    ) -> Reload:
+    def _apply_reload(self, file: Config, edits: Mapping[str, Edit], was: State, actor: Actor = OPERATOR) -> Reload:
         """Apply a config, with the canaries of the API. Rollouts may have ended with their canaries since `was`."""
         self._topology.file = file
         config = self._topology.config = effective(file, self._states.state)
-        turned = [name for name in compared if name in was and settled(was[name], self._states.state[name])]
+        turned = [name for name in edits if name in was and settled(was[name], self._states.state[name])]
         ended = {name: self._conclude(name, actor) for name in turned}
-        reload = self._follow(compared, was, actor)
+        reload = self._follow(edits, was, actor)
         judges = self._judges.prepared(config)
         asked = self._topology.checks(config)
         table = self._tables.compiled(self._topology, self._states.state, self._topology.unhealthy(asked))
@@ -179,19 +177,18 @@ class Reconfiguration:
     def _conclude(self, route: str, actor: Actor) -> RolloutResult:
         """Record the result of a rollout that ended with its canary, or that may begin with a new one."""
         state = reported(self._states.state[route], self._rollouts.change(route).report)
-        self._states.put(
-            route, state, actor, "rollout", summary(state.rollout, canary_text(state)), self._tables.generation
-        )
-        return RolloutResult(state.rollout, canary_text(state), self._tables.generation, self._states.revision(route))
+        notice, generation = canary_text(state), self._tables.generation
+        self._states.put(route, state, actor, "rollout", summary(state.rollout, notice), generation)
+        return RolloutResult(state.rollout, notice, generation, self._states.revision(route))
 
-    def _follow(self, compared: Mapping[str, config_edits.Edit], was: State, actor: Actor = OPERATOR) -> Reload:
+    def _follow(self, edits: Mapping[str, Edit], was: State, actor: Actor = OPERATOR) -> Reload:
         """Apply edits to rollouts, before another canary gets traffic. `was` is the state before the config."""
-        found: dict[str, config_edits.FollowedEdit] = {}
+        found: dict[str, FollowedEdit] = {}
         generation = self._tables.generation
-        for name, edit in compared.items():
+        for name, edit in edits.items():
             before = self._states.state[name]
             plan, change = partial(self._rollouts.new_plan, name), self._rollouts.change(name)
-            one = config_edits.follow(before, edit, plan, self._wall_clock(), change)
+            one = follow(before, edit, plan, self._wall_clock(), change)
             if one.words or one.changed:
                 found[name] = one
             if one.words:
@@ -212,9 +209,7 @@ class Reconfiguration:
             renewed=frozenset(name for name, one in found.items() if "stable" in one.changed),
         )
 
-    async def set_canary(
-        self, route: str, canary: CanaryDocument, actor: Actor, revision: int | None = None
-    ) -> Changed:
+    async def set_canary(self, route: str, canary: CanaryDocument, by: Actor, revision: int | None = None) -> Changed:
         """Set or remove the canary; returns when every worker follows.
 
         Raises what `Controller.set_weight` does, `NoCanaryError` where there is none to remove, and
@@ -232,13 +227,13 @@ class Reconfiguration:
                 await self._topology.expect(names_of(() if canary.version is None else (canary.version,)))
                 async with self._states.writing:
                     was = self._states.state
-                    after, detail = await self._controller.write(route, "canary", change, actor, revision)
-                    reload = self._take_canary(route, was[route], after, actor)
+                    after, detail = await self._controller.write(route, "canary", change, by, revision)
+                    reload = self._take_canary(route, was[route], after, by)
                     changed = Changed(self._tables.generation, self._states.revision(route))
             finally:
                 self._topology.coming = frozenset()
-        publish_route_change(self._events, route, "canary", detail, after.weight, actor.name, changed.generation)
-        publish_all(self._events, reload.begun, actor.name, self._tables.generation)
+        publish_route_change(self._events, route, "canary", detail, after.weight, by.name, changed.generation)
+        publish_all(self._events, reload.begun, by.name, self._tables.generation)
         self._rollouts.reloaded(reload)
         await self._controller.retry_writes()
         await self._tables.acknowledged(changed.generation)
@@ -247,7 +242,7 @@ class Reconfiguration:
     def _take_canary(self, route: str, before: RouteState, after: RouteState, actor: Actor) -> Reload:
         """Apply a canary that is already stored. An internal error restores the state."""
         config = effective(self._topology.file, self._states.state)
-        edit = replace(config_edits.compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
+        edit = replace(compared(self._topology.config.routes[route], config.routes[route]), by_file=False)
         try:
             with self._all_or_nothing():
                 return self._apply_reload(self._topology.file, {route: edit}, {route: before}, actor)

@@ -49,11 +49,8 @@ class RolloutObserver:
 
     def traffic(self, route: str) -> float:
         """The current rate of both versions in requests per second."""
-        sides = (
-            self._window.sample((route, version), self._clock(), TRAFFIC_WINDOW_SECONDS)
-            for version in ("stable", "canary")
-        )
-        return sum(side.requests for side in sides) / TRAFFIC_WINDOW_SECONDS
+        now, span = self._clock(), TRAFFIC_WINDOW_SECONDS
+        return sum(self._window.sample((route, version), now, span).requests for version in ("stable", "canary")) / span
 
     def plan(self, route: str) -> Plan:
         """The plan of the current rollout: the steps are those of its start."""
@@ -88,10 +85,8 @@ class RolloutObserver:
     def observe(self, route: str) -> Observation:
         """The current observation of a route."""
         config = self._topology.config.routes[route]
-        healthy = {
-            version: [state != "unhealthy" for _, state in side]
-            for version, side in self._topology.endpoints(route).items()
-        }
+        sides = self._topology.endpoints(route).items()
+        healthy = {version: [state != "unhealthy" for _, state in endpoints] for version, endpoints in sides}
         checked = config.canary is not None and config.canary.health is not None
         estimate = self.estimate(route)
         analysis = self._judges.analysis(route, self._clock())

@@ -17,15 +17,9 @@ from typing import Literal, ParamSpec, TypeVar
 
 from canaryproxy.config import Config
 from canaryproxy.config.canary_document import CanaryDocument
+from canaryproxy.control import ports
 from canaryproxy.control.config_edits import differences
 from canaryproxy.control.fingerprint import Fingerprint, fingerprints
-from canaryproxy.control.ports import (
-    CorruptStateError,
-    Store,
-    TooNewStateError,
-    UnreadableStateError,
-    UnwritableStateError,
-)
 from canaryproxy.control.state import Audit, RouteState, State, latch, later, reconcile, revised
 from canaryproxy.rollout.state import Notice, Rollout
 
@@ -89,7 +83,7 @@ class AppliedConfig:
 class RouteStates:
     """The state of every route. `durable`: all of it is stored. `wall_clock` gives seconds since the epoch."""
 
-    def __init__(self, store: Store, wall_clock: Callable[[], float]) -> None:
+    def __init__(self, store: ports.Store, wall_clock: Callable[[], float]) -> None:
         self._store = store
         self._wall_clock = wall_clock
         self._pending_audits: list[Audit] = []
@@ -135,16 +129,16 @@ class RouteStates:
         try:
             kept = await self._in_thread(self._store.load)
             self.state = reconcile(kept or {}, config, said, self._wall_clock())
-        except CorruptStateError as error:
+        except ports.CorruptStateError as error:
             log.error("the state is lost, all weights are 0 until an operator sets them: %s", error)
             self.state = latch(config, said, "the kept state was damaged")
             self._health_at_load = StorageHealth("damaged", str(error))
-        except TooNewStateError as error:
+        except ports.TooNewStateError as error:
             log.error("state was written by a newer version; every canary is off and changes are refused: %s", error)
             self.state = self._stamped({}, latch(config, said, TOO_NEW_TEXT), config)
             self._health_at_load = StorageHealth("too_new", str(error))
             return {}
-        except UnreadableStateError as error:
+        except ports.UnreadableStateError as error:
             log.error("the state cannot be read, all weights are 0 until an operator sets them: %s", error)
             self.state = self._stamped({}, latch(config, said, UNREADABLE_TEXT), config)
             self._health_at_load = StorageHealth("unreadable", str(error))
@@ -156,7 +150,7 @@ class RouteStates:
         if self.state != kept:
             try:
                 await self._save(self.state, self._audits(changes, {**(kept or {}), **self.state}, 0))
-            except UnwritableStateError as error:
+            except ports.UnwritableStateError as error:
                 log.error("state cannot be written; changes are refused: %s", error)
         return changes
 
@@ -175,7 +169,7 @@ class RouteStates:
             audits = self._audits(said, {**before, **state}, generation)
             try:
                 await self._save(state, audits)
-            except UnwritableStateError as error:
+            except ports.UnwritableStateError as error:
                 self._queue_audits(audits)
                 log.error("the config is applied, but the state cannot be written: %s", error)
         return AppliedConfig(config, prints, canaries, before, state, said)
@@ -256,7 +250,7 @@ class RouteStates:
         try:
             if not self.durable:
                 await self._save(self.state)
-        except UnwritableStateError as error:
+        except ports.UnwritableStateError as error:
             if not self._failing:
                 log.error("state could not be written, retrying: %s", error)
             self._failing = True
@@ -273,7 +267,7 @@ class RouteStates:
         owed = self._pending_audits
         try:
             await self._in_thread(self._store.save, state, [*owed, *audits])
-        except UnwritableStateError as error:
+        except ports.UnwritableStateError as error:
             self._write_error = str(error)
             raise
         self._write_error = ""
@@ -294,7 +288,7 @@ class RouteStates:
         """The stored evidence; empty where it cannot be read."""
         try:
             return await self._in_thread(self._store.stored_evidence)
-        except UnwritableStateError as error:
+        except ports.UnwritableStateError as error:
             log.error("stored evidence is lost; analysis restarted: %s", error)
             return {}
 

@@ -13,29 +13,13 @@ from typing import Literal
 
 import aiohttp
 
-Kind = Literal[
-    "status",
-    "timeout",
-    "refused",
-    "reset",
-    "closed",
-    "unreachable",
-    "dns",
-    "tls",
-    "not_http",
-    "too_much",
-    "ours",
-    "other",
-]
+NetworkFailure = Literal["timeout", "refused", "reset", "closed", "unreachable", "dns", "tls"]
+Kind = NetworkFailure | Literal["status", "not_http", "too_much", "ours", "other"]
 
 Why = Literal["head", "framing", "size", "encoded"]
 """Which limit a response exceeded."""
 
-EXCESS: dict[Why, str] = {
-    "head": "response head exceeds",
-    "framing": "chunk framing of the response exceeds",
-    "size": "response exceeds",
-}
+EXCESS: dict[Why, str] = {"head": "response head", "framing": "chunk framing of the response", "size": "response"}
 
 MAX_REASON_LENGTH = 200
 """Characters of a text that comes from outside."""
@@ -69,7 +53,7 @@ def answered(status: int) -> Reason:
 
 def too_much(why: Why, most: int) -> Reason:
     """The response exceeds a limit of so many bytes."""
-    return Reason("too_much", f"{EXCESS[why]} {most >> 10} KiB", why)
+    return Reason("too_much", f"{EXCESS[why]} exceeds {most >> 10} KiB", why)
 
 
 def encoded(how: str) -> Reason:

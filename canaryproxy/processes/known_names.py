@@ -5,7 +5,7 @@ A download that takes hours is reported under names that are in no table any mor
 the last `MAX_TABLES` of each kind and route, and as many routes.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from canaryproxy.ipc.messages import Publication
@@ -87,8 +87,6 @@ class KnownNames:
     def authorities(self) -> Set[str]:
         """All endpoints. Gathered on demand: few reports name endpoints outside a route."""
         if self._authorities is None:
-            sides: Iterable[Mapping[str, None]] = (
-                side for words in self.routes.values() for side in words.endpoints.values()
-            )
-            self._authorities = frozenset().union(*sides)
+            sides = (names for route in self.routes.values() for names in route.endpoints.values())
+            self._authorities = frozenset(name for names in sides for name in names)
         return self._authorities

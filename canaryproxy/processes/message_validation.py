@@ -263,13 +263,11 @@ class DeltaValidator:
 
     def key(self, key: CounterKey, second: int) -> None:
         """Check a decision and its second."""
-        words = self.side(key.route, key.version)
-        if key.endpoint not in words.endpoints[key.version]:
-            raise OutOfBoundsError(
-                f"endpoint of route {shown(key.route)}", key.endpoint, "endpoints that were published"
-            )
-        if key.reason not in KnownNames.REASONS and key.reason not in words.rules:
-            raise OutOfBoundsError(f"reason of route {shown(key.route)}", key.reason, "rules that were published")
+        names, route = self.side(key.route, key.version), key.route
+        if key.endpoint not in names.endpoints[key.version]:
+            raise OutOfBoundsError(f"endpoint of route {shown(route)}", key.endpoint, "endpoints that were published")
+        if key.reason not in KnownNames.REASONS and key.reason not in names.rules:
+            raise OutOfBoundsError(f"reason of route {shown(route)}", key.reason, "rules that were published")
         if not self._first <= second <= self._last:
             raise OutOfBoundsError("second", second, f"{self._first} to {self._last}")
 
@@ -357,9 +355,8 @@ class DeltaValidator:
 def within(field: str, number: float, least: float, most: float) -> None:
     """Check that a number is in the range; NaN is not."""
     if not least <= number <= most:
-        raise OutOfBoundsError(
-            field, number, f"{least:,.10g} to {most:,.10g}" if most < 2**53 else f"{least} to {most}"
-        )
+        allowed = f"{least:,.10g} to {most:,.10g}" if most < 2**53 else f"{least} to {most}"
+        raise OutOfBoundsError(field, number, allowed)
 
 
 def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:

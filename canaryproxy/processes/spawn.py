@@ -106,9 +106,8 @@ class Processes:
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
         with theirs:
             try:
-                self._server = subprocess.Popen(
-                    command(MODULE, *map(str, passed)), pass_fds=passed, env=environment(os.environ)
-                )
+                arguments = command(MODULE, *map(str, passed))
+                self._server = subprocess.Popen(arguments, pass_fds=passed, env=environment(os.environ))
             except OSError:
                 ours.close()
                 raise
@@ -151,9 +150,7 @@ class Processes:
         for one in descriptors:
             os.close(one)
         if data:
-            log.error(
-                "the fork server sent an invalid answer, %s; stopping it and its workers", ascii(data[: PID.size])
-            )
+            log.error("invalid answer of the fork server, %s; stopping it and its workers", ascii(data[: PID.size]))
         self._lost()
 
     def _lost(self) -> None:

@@ -26,7 +26,7 @@ class WorkerLink:
     ) -> None:
         self.slot = slot
         self.began = began
-        self.border = validator
+        self.validator = validator
         self.acknowledged = -1
         self.silence = 0
         self.unacknowledged = 0
@@ -35,7 +35,7 @@ class WorkerLink:
         self.strange = False
         self.cut: int | None = None
         self.handle: Handle | None = None
-        self.wire = Channel(
+        self.channel = Channel(
             lambda message: received(self, message),
             lambda: lost(self),
             UP,
@@ -73,13 +73,13 @@ class WorkerLink:
 
     def publish(self, publication: Publication) -> None:
         """Send another table."""
-        self.border.published(publication.generation)
-        self.wire.send(publication)
+        self.validator.published(publication.generation)
+        self.channel.send(publication)
 
     def drain(self) -> None:
         """Order it to drain."""
-        self.border.draining()
-        self.wire.send(Drain())
+        self.validator.draining()
+        self.channel.send(Drain())
 
     def kill(self) -> None:
         """Kill it with SIGKILL. While the process is unknown only the channel is cut; `spawned` then kills it."""
@@ -87,4 +87,4 @@ class WorkerLink:
         if self.handle is not None:
             self.handle.kill()
         else:
-            self.wire.abort()
+            self.channel.abort()

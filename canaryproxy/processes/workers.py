@@ -186,8 +186,8 @@ class Workers:
             self._loop.call_later(delay, self._launch, slot)
             return
         self._links[slot] = link
-        link.wire.send(self._first_message(slot))
-        connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
+        link.channel.send(self._first_message(slot))
+        connecting = self._loop.create_task(link.channel.connect(self._loop, sock))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
 
@@ -239,7 +239,7 @@ class Workers:
         """Replace the certificates of the listeners, in their order."""
         self._certificates = certificates
         for link in self._links.values():
-            link.wire.send(Certificates(tuple(certificates)))
+            link.channel.send(Certificates(tuple(certificates)))
 
     # What workers say.
 
@@ -247,7 +247,7 @@ class Workers:
         if link.strange:
             return
         try:
-            link.border.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE_TICKS else 0.0)
+            link.validator.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE_TICKS else 0.0)
         except OutOfBoundsError as error:
             self._refuse(link, BOUNDS, str(error))
             return
@@ -286,7 +286,7 @@ class Workers:
             extra={"fields": {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}},
         )
         link.kill()
-        link.wire.abort()
+        link.channel.abort()
 
     def _introduced(self, link: WorkerLink, introduction: Introduction) -> None:
         """Only a worker of the same build may serve."""
@@ -294,7 +294,7 @@ class Workers:
         if words:
             link.strange = True
             link.kill()
-            link.wire.abort()
+            link.channel.abort()
             problem = f"worker {link.slot + 1} cannot be used: {words}; restart canaryproxy to run one of them alone"
             if self._started:
                 log.error("%s", problem)
@@ -338,7 +338,7 @@ class Workers:
         link.silence += 1
         behind = link.ready and link.acknowledged < self._table.generation
         link.unacknowledged = link.unacknowledged + 1 if behind else 0
-        link.unread = link.unread + 1 if link.wire.congested else 0
+        link.unread = link.unread + 1 if link.channel.congested else 0
         if link.doomed or self._draining:
             return
         if link.unacknowledged > UNACKNOWLEDGED:
@@ -371,7 +371,7 @@ class Workers:
         self._draining = True
         for link in list(self._links.values()):
             link.kill()
-            link.wire.abort()
+            link.channel.abort()
         self._processes.abort()
         for task in self._tasks:
             task.cancel()

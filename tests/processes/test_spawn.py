@@ -117,7 +117,7 @@ def test_an_answer_that_is_none_ends_the_fork_server_and_gives_no_worker_a_stran
         born[0].close()
 
     run(test())
-    assert ("sent an invalid answer" in caplog.text) == bool(answer)
+    assert ("invalid answer of the fork server" in caplog.text) == bool(answer)
 
 
 def test_the_memory_of_workers_keeps_its_size() -> None:
