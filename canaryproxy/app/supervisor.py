@@ -21,7 +21,6 @@ from canaryproxy import MODE, __version__
 from canaryproxy.app.instance import Instance, urls
 from canaryproxy.app.worker import runner
 from canaryproxy.config import Config
-from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.results import Reload
 from canaryproxy.control.state import share
 from canaryproxy.escape import escaped
@@ -60,9 +59,9 @@ def banner(
     found = {**files, **shares}
     if len(files) == 1:
         [(name, route)] = config.routes.items()
-        at = "" if route.canary is None else f" {where(route.canary)}"
+        at = "" if route.canary is None else f" {' '.join(map(str, route.canary.origins))}"
         canary = f", canary{at} at {found[name]}" if at or found[name] != files[name] else ""
-        to = f"route {name}: stable {where(route.stable)}{canary}"
+        to = f"route {name}: stable {' '.join(map(str, route.stable.origins))}{canary}"
     else:
         named = (name if found[name] == file else f"{name}: canary at {found[name]}" for name, file in files.items())
         to = f"{len(files)} routes ({', '.join(named)})"
@@ -80,11 +79,6 @@ def say(line: str) -> None:
 def shares(instance: Instance) -> dict[str, str]:
     """Each canary's current share and its source, as text."""
     return {name: share(state) for name, state in instance.plane.ledger.state.items()}
-
-
-def where(version: VersionConfig) -> str:
-    """The URLs of a version as written."""
-    return " ".join(map(str, version.origins))
 
 
 def percent(basis_points: int) -> str:
@@ -105,13 +99,9 @@ async def reap() -> None:
     """Reap inherited orphans as PID 1 of a container. The event loop owns SIGCHLD, hence the polling."""
     while True:
         await asyncio.sleep(REAP_PERIOD_SECONDS)
-        _reap_ended()
-
-
-def _reap_ended() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0] > 0:
-            continue
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0] > 0:  # noqa: ASYNC222 - WNOHANG does not block
+                continue
 
 
 async def serve(instance: Instance, announce: Callable[[], None]) -> int:
@@ -192,13 +182,12 @@ def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path 
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
     deny_dumps()
+
+    def announce() -> None:
+        say(banner(instance.config, instance.addresses, instance.admin_address, shares(instance)))
+
     with caught(), in_background():
         with runner() as running:
-            code = running.run(
-                serve(
-                    instance,
-                    lambda: say(banner(instance.config, instance.addresses, instance.admin_address, shares(instance))),
-                )
-            )
+            code = running.run(serve(instance, announce))
         log.info("served %s", instance.plane.counters)
     return code

@@ -1,13 +1,12 @@
 """Adding, removing and replacing the canary of a route: checks, texts and events."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.config.schema.rules import RuleConfig
-from canaryproxy.control.events import EventBus, publish_rollout
-from canaryproxy.control.results import RolloutResult
+from canaryproxy.control.events import EventBus
 from canaryproxy.control.state import RouteState
 from canaryproxy.probes.endpoints import which
 from canaryproxy.rollout.state import IllegalTransitionError, Notice
@@ -71,9 +70,3 @@ def publish_change(events: EventBus, before: Config, after: Config, generation: 
         words, fields = difference(was, now), {"action": "canary", "route": name, "generation": generation}
         log.info("canary of %s: %s, by the config, generation %d", name, words, generation, extra={"fields": fields})
         events.publish("canary", name, change=words, source="file", actor="operator", generation=generation)
-
-
-def publish_all(events: EventBus, begun: Mapping[str, RolloutResult], actor: str, generation: int) -> None:
-    """Publish the effects of added and removed canaries on rollouts."""
-    for route, done in begun.items():
-        publish_rollout(events, route, done.rollout, done.notice, actor, generation)

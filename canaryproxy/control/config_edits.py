@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from canaryproxy.config import Config
 from canaryproxy.config.schema.rollout import RolloutConfig
 from canaryproxy.config.schema.route import RouteConfig
-from canaryproxy.control.fingerprint import heard_later, heard_of
+from canaryproxy.control.fingerprint import HEARD, heard_of
 from canaryproxy.control.state import RouteState, with_rollout
+from canaryproxy.model.document import unknown
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import Plan
 from canaryproxy.rollout.state import UNDER_WAY, Kind, Notice, RolloutEvent, Severity, failure_text
@@ -21,35 +22,16 @@ REQUEST = "from the next request on"
 NOW = "from now on"
 START = "for the next start"
 
-EFFECTS: dict[str, str] = {
-    "hosts": REQUEST,
-    "paths": REQUEST,
-    "stable": REQUEST,
-    "canary": REQUEST,
-    "weight": "",
-    "rules": "",
-    "affinity": REQUEST,
-    "mirror": REQUEST,
-    "shield": REQUEST,
-    "fallback": REQUEST,
-    "goals": REQUEST,
-    "upgrades": REQUEST,
-    "headers": REQUEST,
-    "analysis": NOW,
-    "rollout.steps": "",
-    "rollout.every": "",
-    "rollout.step_timeout": "",
-    "rollout.bake": NOW,
-    "rollout.start": "for the next canary",
-    "rollout.prove_above": NOW,
-    "rollout.on_timeout": NOW,
-    "rollout.rollback_step": NOW,
-    "rollout.max_duration": NOW,
-    "rollout.max_failed": NOW,
-    "rollout.dry_run": NOW,
-    "rollout.hooks": "for every call from now on",
-    "rollout.notify": "for every message from now on",
+GROUPS = {
+    "": "weight rules rollout.steps rollout.every rollout.step_timeout",
+    REQUEST: "hosts paths stable canary affinity mirror shield fallback goals upgrades headers",
+    NOW: "analysis rollout.bake rollout.prove_above rollout.on_timeout rollout.rollback_step rollout.max_duration "
+    "rollout.max_failed rollout.dry_run",
+    "for the next canary": "rollout.start",
+    "for every call from now on": "rollout.hooks",
+    "for every message from now on": "rollout.notify",
 }
+EFFECTS = {key: effect for effect, keys in GROUPS.items() for key in keys.split()}
 """When an edit of a key takes effect; empty where another text says so."""
 
 PLAN = ("rollout.steps", "rollout.every", "rollout.step_timeout")
@@ -145,7 +127,7 @@ def follow(before: RouteState, edit: Edit, plan: Callable[[], Plan], now: float,
 def _to_hear(before: RouteState, edit: Edit) -> Mapping[str, str]:
     """The texts to store: with the removed canary, and with the keys of a later version."""
     last = before.heard.get("canary") or before.heard.get("removed", "")
-    heard = {**heard_later(before.heard), **edit.heard}
+    heard = {**unknown(before.heard, HEARD), **edit.heard}
     return {**heard, "removed": last} if last and not edit.heard["canary"] else heard
 
 

@@ -7,7 +7,6 @@ their own, independent of today's attributes, keys and defaults of the config.
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from canaryproxy.config import Config
@@ -20,7 +19,7 @@ from canaryproxy.config.schema.rules import RuleConfig
 from canaryproxy.config.stored_form import dump_rules
 from canaryproxy.config.types.address import Origin
 from canaryproxy.config.types.quantity import duration_text
-from canaryproxy.model.document import Document, unknown
+from canaryproxy.model.document import Document
 
 HEARD = frozenset(("canary", "stable", "plan", "analysis", "removed"))
 """The known keys of `heard_of`; any other was stored by a later version."""
@@ -120,11 +119,6 @@ def heard_of(route: RouteConfig) -> dict[str, str]:
         "plan": _plan(route.rollout),
         "analysis": "off" if route.analysis is None else "on",
     }
-
-
-def heard_later(heard: Mapping[str, str]) -> Document:
-    """The keys that a later version has stored."""
-    return unknown(heard, HEARD)
 
 
 def _origins(version: VersionConfig) -> str:

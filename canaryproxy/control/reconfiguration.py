@@ -17,10 +17,10 @@ from functools import partial
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.canary_document import CanaryDocument
 from canaryproxy.config.certificate_expiry import complaints, held
-from canaryproxy.control.canary_changes import canary_text, check_removable, difference, publish_all, publish_change
+from canaryproxy.control.canary_changes import canary_text, check_removable, difference, publish_change
 from canaryproxy.control.config_edits import Edit, FollowedEdit, compare, compare_again, compared, follow
 from canaryproxy.control.controller import Controller
-from canaryproxy.control.events import EventBus, publish_config, publish_route_change
+from canaryproxy.control.events import EventBus, publish_config, publish_rollout, publish_route_change
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.report_intake import Intake
 from canaryproxy.control.results import Changed, Reload, RolloutResult, say_refused
@@ -127,7 +127,7 @@ class Reconfiguration:
             log.error("the config was published, but %s", error)
 
     async def _adopt(self, config: Config) -> Reload:
-        """Between what the state hears and that the config holds nothing is waited for: a table is made of both."""
+        """Apply a config. Nothing is awaited between `follow` and the table, which is made of the same state."""
         restart = config.server.lasting != self._started_with
         before, was = self._topology.config, self._states.state
         guessed = effective(config, was)
@@ -233,7 +233,8 @@ class Reconfiguration:
             finally:
                 self._topology.coming = frozenset()
         publish_route_change(self._events, route, "canary", detail, after.weight, by.name, changed.generation)
-        publish_all(self._events, reload.begun, by.name, self._tables.generation)
+        for name, done in reload.begun.items():
+            publish_rollout(self._events, name, done.rollout, done.notice, by.name, self._tables.generation)
         self._rollouts.reloaded(reload)
         await self._controller.retry_writes()
         await self._tables.acknowledged(changed.generation)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.analysis.report import report
 from canaryproxy.config.schema.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.evidence_keeper import EvidenceKeeper
@@ -106,9 +105,5 @@ class RolloutObserver:
         rollout = self.rollout(route)
         if rollout.phase == "progressing" and not rollout.weight and facts.verdict != "fail":
             return replace(facts, verdict="pass", why="a step without traffic of its own")
-        return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
-
-
-def _dry(analysis: JudgeReport) -> bool:
-    """Whether a failing verdict has no effect."""
-    return analysis.dry_run and analysis.verdict == "fail"
+        only_reported = analysis.dry_run and analysis.verdict == "fail"
+        return replace(facts, verdict="inconclusive") if only_reported else facts

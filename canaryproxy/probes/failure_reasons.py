@@ -56,11 +56,6 @@ def too_much(why: Why, most: int) -> Reason:
     return Reason("too_much", f"{EXCESS[why]} exceeds {most >> 10} KiB", why)
 
 
-def encoded(how: str) -> Reason:
-    """The response is compressed; its size after decompression would be unlimited."""
-    return Reason("too_much", f"unrequested content encoding {one_line(how)}", "encoded")
-
-
 def ours(what: str) -> Reason:
     """A local resource is missing, which says nothing about the remote service."""
     return Reason("ours", f"local failure: {what}")

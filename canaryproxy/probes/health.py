@@ -11,9 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Se
 from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
-from canaryproxy.config.schema.health import HealthConfig
 from canaryproxy.config.schema.outbound import texts
-from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.escape import escaped
 from canaryproxy.model.goal import REACHED
 from canaryproxy.model.table import Endpoint
@@ -237,23 +235,6 @@ def version_name(said: str) -> str:
     return escaped(said.encode("ascii", "backslashreplace").decode("ascii"))[:MAX_VERSION_LENGTH]
 
 
-def check_of(health: HealthConfig) -> HealthCheckSpec:
-    """The spec of a version's health check."""
-    return HealthCheckSpec(
-        path=health.path,
-        interval=health.interval,
-        timeout=health.timeout,
-        unhealthy=health.unhealthy,
-        healthy=health.healthy,
-        version_header=health.version_header or "",
-        host=health.host or "",
-        port=health.port,
-        plain=health.scheme == "http",
-        headers=texts(health.headers),
-        statuses=health.status,
-    )
-
-
 def newly_unhealthy(
     config: Config, endpoints: Callable[[str], Mapping[str, Sequence[tuple[Endpoint, str]]]], turned: Set[Endpoint]
 ) -> Iterator[tuple[str, Mapping[str, Sequence[tuple[Endpoint, str]]]]]:
@@ -266,11 +247,24 @@ def newly_unhealthy(
 
 def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, HealthCheckSpec]:
     """The spec of every endpoint with a health check; an endpoint of two versions gets the first one's."""
-    sides: list[VersionConfig] = [side for route in config.routes.values() for side in route.sides]
     asked: dict[Endpoint, HealthCheckSpec] = {}
-    for side in sides:
-        if side.health is not None:
-            check = check_of(side.health)
-            for endpoint in endpoints_of(side, answers):
-                asked.setdefault(endpoint, check)
+    for side in (side for route in config.routes.values() for side in route.sides):
+        health = side.health
+        if health is None:
+            continue
+        check = HealthCheckSpec(
+            health.path,
+            health.interval,
+            health.timeout,
+            health.unhealthy,
+            health.healthy,
+            health.version_header or "",
+            host=health.host or "",
+            port=health.port,
+            plain=health.scheme == "http",
+            headers=texts(health.headers),
+            statuses=health.status,
+        )
+        for endpoint in endpoints_of(side, answers):
+            asked.setdefault(endpoint, check)
     return asked

@@ -16,7 +16,7 @@ from canaryproxy.config.schema.outbound import secure, texts
 from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.escape import escaped
 from canaryproxy.model.table import Endpoint
-from canaryproxy.probes.failure_reasons import answered, encoded, one_line
+from canaryproxy.probes.failure_reasons import Reason, answered, one_line
 from canaryproxy.probes.http_client import (
     MAX_RESPONSE_BYTES,
     Call,
@@ -180,7 +180,9 @@ async def read(call: Call, take: Callable[[bytes], None], most: int, **more: Any
                 raise ScrapeError(f"{answered(response.status)}{await first_words(response, call)}")
             how = response.headers.get("Content-Encoding", "identity").strip().lower()
             if how not in ("", "identity"):
-                raise ScrapeError(str(counted(encoded(how))))
+                # Decompressed, a response might be of any size.
+                words = f"unrequested content encoding {one_line(how)}"
+                raise ScrapeError(str(counted(Reason("too_much", words, "encoded"))))
             async for piece in response.content.iter_chunked(READ):
                 take(piece)
                 await asyncio.sleep(0)

@@ -32,18 +32,13 @@ def learn(known: Names, names: Iterable[str], remembered: int = MAX_TABLES) -> N
         del known[old]
 
 
-def nothing() -> Names:
-    """No names."""
-    return {}
-
-
 @dataclass(slots=True)
 class RouteNames:
     """Names in one route: endpoints by version, goals, and the reasons of decisions."""
 
     endpoints: dict[str, Names] = field(default_factory=dict)
-    goals: Names = field(default_factory=nothing)
-    rules: Names = field(default_factory=nothing)
+    goals: Names = field(default_factory=dict)
+    rules: Names = field(default_factory=dict)
 
     def add(self, route: Route) -> None:
         """Add the names of a published route; its rules are added separately."""

@@ -1,6 +1,7 @@
 """One worker process as the supervisor sees it: its channel, its process handle and its state."""
 
 from collections.abc import Callable
+from functools import partial
 
 from canaryproxy.ipc.channel import Channel
 from canaryproxy.ipc.codec import UP
@@ -35,13 +36,8 @@ class WorkerLink:
         self.strange = False
         self.cut: int | None = None
         self.handle: Handle | None = None
-        self.channel = Channel(
-            lambda message: received(self, message),
-            lambda: lost(self),
-            UP,
-            refuse=lambda words: refuse(self, words),
-            fair=True,
-        )
+        reject = partial(refuse, self)
+        self.channel = Channel(partial(received, self), partial(lost, self), UP, refuse=reject, fair=True)
 
     def __repr__(self) -> str:
         return f"<WorkerLink {self.slot} pid {self.pid} generation {self.acknowledged}>"

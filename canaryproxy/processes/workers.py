@@ -14,6 +14,7 @@ import socket
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from canaryproxy.ipc.build_identity import difference as what_differs
@@ -115,7 +116,7 @@ class Workers:
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self.draining = False
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
@@ -125,11 +126,6 @@ class Workers:
     def ready(self) -> int:
         """Workers that serve."""
         return sum(link.ready for link in self._links.values())
-
-    @property
-    def draining(self) -> bool:
-        """Whether the instance is ending."""
-        return self._draining
 
     @property
     def pids(self) -> list[int]:
@@ -157,7 +153,7 @@ class Workers:
             self._settle()
             return
         self.problem = problem
-        if not self.ready and not self._draining:
+        if not self.ready and not self.draining:
             self.stranded.set()
 
     def _start_in_steps(self, steps: Coroutine[Any, Any, None]) -> None:
@@ -166,18 +162,12 @@ class Workers:
         task.add_done_callback(self._tasks.discard)
 
     def _launch(self, slot: int) -> None:
-        if self._draining:
+        if self.draining:
             return
         began = self._table.generation
         validator = WorkerMessageValidator(self._known_names, began, self._loop.time())
-        link = WorkerLink(
-            slot,
-            began,
-            validator,
-            received=self._received,
-            lost=self._lost,
-            refuse=lambda link, words: self._refuse(link, GARBLED, words),
-        )
+        garbled = partial(self._refuse, reason=GARBLED)
+        link = WorkerLink(slot, began, validator, received=self._received, lost=self._lost, refuse=garbled)
         try:
             sock = self._processes.spawn(link.spawned)
         except OSError as error:
@@ -249,7 +239,7 @@ class Workers:
         try:
             link.validator.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE_TICKS else 0.0)
         except OutOfBoundsError as error:
-            self._refuse(link, BOUNDS, str(error))
+            self._refuse(link, str(error), BOUNDS)
             return
         link.silence = 0
         if isinstance(message, Delta):
@@ -273,18 +263,14 @@ class Workers:
             self._deltas.publish(WorkerReport(link.slot, delta))
         except Exception as error:
             log.exception("the report of worker %d could not be processed", link.slot + 1)
-            self._refuse(link, FAILED, f"{type(error).__name__} while it was filed")
+            self._refuse(link, f"{type(error).__name__} while it was processed", FAILED)
 
-    def _refuse(self, link: WorkerLink, reason: str, words: str) -> None:
+    def _refuse(self, link: WorkerLink, words: str, reason: str) -> None:
         """Kill a worker whose message no worker of ours would send: it may be compromised."""
         self.refused[reason] += 1
-        log.error(
-            "worker %d (pid %s) is killed and replaced, its message is rejected: %s",
-            link.slot + 1,
-            link.pid,
-            words,
-            extra={"fields": {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}},
-        )
+        fields = {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}
+        message = "worker %d (pid %s) is killed and replaced, its message is rejected: %s"
+        log.error(message, link.slot + 1, link.pid, words, extra={"fields": fields})
         link.kill()
         link.channel.abort()
 
@@ -309,7 +295,7 @@ class Workers:
         del self._links[link.slot]
         self._deltas.publish(WorkerGone(link.slot))
         self._settle()
-        if self._draining:
+        if self.draining:
             return
         self.restarts += 1
         if link.ready:
@@ -339,23 +325,23 @@ class Workers:
         behind = link.ready and link.acknowledged < self._table.generation
         link.unacknowledged = link.unacknowledged + 1 if behind else 0
         link.unread = link.unread + 1 if link.channel.congested else 0
-        if link.doomed or self._draining:
+        if link.doomed or self.draining:
             return
-        if link.unacknowledged > UNACKNOWLEDGED:
-            log.error("worker %d (pid %s) does not acknowledge; it is killed", link.slot + 1, link.pid)
-            link.kill()
-        elif link.silence > SILENT_TICKS:
-            log.error("worker %d (pid %s) is silent; it is killed", link.slot + 1, link.pid)
-            link.kill()
-        elif link.unread > SILENT_TICKS:
-            log.error("worker %d (pid %s) does not read its messages; it is killed", link.slot + 1, link.pid)
+        behaviours = (
+            (link.unacknowledged > UNACKNOWLEDGED, "does not acknowledge"),
+            (link.silence > SILENT_TICKS, "is silent"),
+            (link.unread > SILENT_TICKS, "does not read its messages"),
+        )
+        reason = next((words for bad, words in behaviours if bad), "")
+        if reason:
+            log.error("worker %d (pid %s) %s; it is killed", link.slot + 1, link.pid, reason)
             link.kill()
 
     # The end.
 
     async def drain(self, patience: float) -> int:
         """Drain all workers within `patience` seconds; returns the number of exchanges that were cut."""
-        self._draining = True
+        self.draining = True
         self._processes.retire()
         links = list(self._links.values())
         for link in links:
@@ -368,7 +354,7 @@ class Workers:
 
     def abort(self) -> None:
         """Kill all workers now."""
-        self._draining = True
+        self.draining = True
         for link in list(self._links.values()):
             link.kill()
             link.channel.abort()
