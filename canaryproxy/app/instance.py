@@ -152,16 +152,9 @@ class Instance:
             time.monotonic,
             time.time,
         )
-        self.plane = ControlPlane(
-            self._config,
-            self._load,
-            store,
-            self.workers,
-            deltas,
-            outside,
-            workers=count,
-            listeners=min(MAX_SUBSCRIBERS, max(file_limits.connections_aside(self._files_open) // 4, 1)),
-        )
+        listeners = min(MAX_SUBSCRIBERS, max(file_limits.connections_aside(self._files_open) // 4, 1))
+        sizes = {"workers": count, "listeners": listeners}
+        self.plane = ControlPlane(self._config, self._load, store, self.workers, deltas, outside, **sizes)
         if self._report is not None:
             report = self._report
             deltas.subscribe(lambda news: report(news.delta) if isinstance(news, WorkerReport) else None)

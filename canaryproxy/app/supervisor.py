@@ -44,14 +44,12 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 Python's default of 5 ms, writes took a third longer while requests kept the loop busy.
 """
 
+Address = tuple[str, int]
 NO_SHARES: Mapping[str, str] = MappingProxyType({})
 
 
 def banner(
-    config: Config,
-    addresses: tuple[tuple[str, int], ...],
-    admin: tuple[str, int] | None = None,
-    shares: Mapping[str, str] = NO_SHARES,
+    config: Config, addresses: tuple[Address, ...], admin: Address | None = None, shares: Mapping[str, str] = NO_SHARES
 ) -> str:
     """The startup line: listeners, and the share of each canary, by `shares` where given, else by the file."""
     listening = ", ".join(urls(config, addresses))

@@ -117,15 +117,9 @@ def _extras(route: RouteConfig, state: RouteState) -> WrittenStep | None:
 
 
 def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoint, ...], workers: int) -> Version:
-    limit = version.max_in_flight
-    return Version(
-        name=name,
-        endpoints=endpoints,
-        connect_timeout=version.connect_timeout,
-        response_timeout=version.response_timeout,
-        keep_alive=version.keep_alive,
-        max_in_flight=None if limit is None else math.ceil(limit / workers),
-    )
+    limit = None if version.max_in_flight is None else math.ceil(version.max_in_flight / workers)
+    timeouts = version.connect_timeout, version.response_timeout, version.keep_alive
+    return Version(name, endpoints, *timeouts, limit)
 
 
 def plane_settings(config: Config) -> PlaneSettings:

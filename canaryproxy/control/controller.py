@@ -30,8 +30,15 @@ log = logging.getLogger("canaryproxy")
 
 Rules = tuple[RuleConfig, ...]
 
-Change = Callable[[RouteState], tuple[RouteState, str]]
-"""A route's state -> the new state, and a text of the difference. May raise."""
+Described = tuple[RouteState, str]
+"""The new state of a route, and a text of what has changed."""
+
+Change = Callable[[RouteState], Described]
+"""Makes the new state of a route. May raise."""
+
+RulesChange = Callable[[Rules], Rules]
+AuditEntry = tuple[Actor, str, str, int]
+"""Actor, action, detail, and the generation until then."""
 
 STORE_TIMEOUT_SECONDS = 5.0
 """Seconds that a change which is already published waits for the disk: longer than a healthy disk takes, shorter than
@@ -125,7 +132,7 @@ class Controller:
         `NotAcknowledgedError`, in which case the weight is stored and published nevertheless.
         """
 
-        def change(before: RouteState) -> tuple[RouteState, str]:
+        def change(before: RouteState) -> Described:
             if before.plain and weight:
                 raise NoCanaryError(route)
             if not (before.settable or before.plain):
@@ -136,12 +143,10 @@ class Controller:
 
         return await self._change(route, "weight", change, actor, revision)
 
-    async def set_rules(
-        self, route: str, change: Callable[[Rules], Rules], actor: Actor, revision: int | None = None
-    ) -> Changed:
+    async def set_rules(self, route: str, change: RulesChange, actor: Actor, revision: int | None = None) -> Changed:
         """Replace the rules by the result of `change`; otherwise like `set_weight`."""
 
-        def changed(before: RouteState) -> tuple[RouteState, str]:
+        def changed(before: RouteState) -> Described:
             was = self.rules(route)
             now = change(was)
             of_steps = self.config.routes[route].rollout.rule_names & {rule.name for rule in now}
@@ -165,9 +170,7 @@ class Controller:
         await self._tables.acknowledged(changed.generation)
         return changed
 
-    async def write(
-        self, route: str, action: str, change: Change, actor: Actor, revision: int | None
-    ) -> tuple[RouteState, str]:
+    async def write(self, route: str, action: str, change: Change, actor: Actor, revision: int | None) -> Described:
         """Store and apply a change, to be published by the caller, who holds `RouteStates.writing`. Returns the new
         state and the text of the difference.
         """
@@ -227,9 +230,7 @@ class Controller:
             return before, ()
         return with_rollout(before, rollout, event.report, now), data
 
-    def _entry(
-        self, after: RouteState, data: Sequence[Notice], event: RolloutEvent, actor: Actor
-    ) -> tuple[Actor, str, str, int]:
+    def _entry(self, after: RouteState, data: Sequence[Notice], event: RolloutEvent, actor: Actor) -> AuditEntry:
         action = event.kind if event.kind != "tick" else "rollout"
         words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, data)
         return actor, action, words, self.generation

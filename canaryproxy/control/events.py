@@ -54,12 +54,10 @@ class Subscriber:
 
 
 class EventBus:
-    """Broadcasts to at most `places` subscribers. `wall_clock` gives Unix time in seconds."""
+    """Broadcasts to at most `places` subscribers. `clock` gives Unix time in seconds."""
 
-    def __init__(
-        self, wall_clock: Callable[[], float], about: About | None = None, places: int = MAX_SUBSCRIBERS
-    ) -> None:
-        self._wall_clock = wall_clock
+    def __init__(self, clock: Callable[[], float], about: About | None = None, places: int = MAX_SUBSCRIBERS) -> None:
+        self._clock = clock
         self._about = about
         self._places = places
         self._number = 0
@@ -82,7 +80,7 @@ class EventBus:
         """Broadcast an event."""
         self._number += 1
         names = identity_fields(self._about(route)) if route and self._about is not None else {}
-        event = PublishedEvent(self._number, kind, self._wall_clock(), route, {**names, **detail})
+        event = PublishedEvent(self._number, kind, self._clock(), route, {**names, **detail})
         for queue in list(self._listeners):
             if queue.qsize() >= MAX_WAITING:
                 self._dismiss(queue)
@@ -149,11 +147,8 @@ class EventBus:
 
 def identity_fields(identity: RolloutIdentity) -> dict[str, str | None]:
     """The identity of a rollout as fields; null where unknown."""
-    return {
-        "rollout_id": identity.id or None,
-        "stable_version": identity.stable or None,
-        "canary_version": identity.canary or None,
-    }
+    names = {"rollout_id": identity.id, "stable_version": identity.stable, "canary_version": identity.canary}
+    return {name: value or None for name, value in names.items()}
 
 
 def rollout_fields(rollout: Rollout) -> dict[str, object]:

@@ -60,15 +60,10 @@ class EvidenceKeeper:
 
     def _snapshot(self, route: str) -> Evidence:
         began, extra = self._extra.get(route, (0.0, {}))
-        return Evidence(
-            self._wall_clock(),
-            self._identity(route),
-            self._versions.known(route),
-            self._began(route),
-            self.lost(route),
-            self._judges.snapshot(route, self._clock()),
-            extra if began == self._rollout(route) else {},
-        )
+        extra = extra if began == self._rollout(route) else {}
+        at, of, version = self._wall_clock(), self._identity(route), self._versions.known(route)
+        judge = self._judges.snapshot(route, self._clock())
+        return Evidence(at, of, version, self._began(route), self.lost(route), judge, extra)
 
     def _began(self, route: str) -> float:
         return self._states.state[route].rollout.step_since

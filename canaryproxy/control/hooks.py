@@ -11,6 +11,7 @@ from typing import Any
 
 from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig, When
 from canaryproxy.control.events import rollout_fields
+from canaryproxy.model.document import Document
 from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 from canaryproxy.probes.failure_reasons import answered
 from canaryproxy.probes.http_client import Call, CallFailedError, ContextOf, called, first_words
@@ -100,15 +101,15 @@ class Hooks:
         hooks: Sequence[HookConfig],
         notify: NotifyConfig | None,
         rollout: Rollout,
-        rollout_notice: Sequence[Notice],
+        event: Sequence[Notice],
         at: float,
         *,
         turned: bool,
     ) -> None:
         """Call all hooks of an event in the background; those of an end once, when the phase has `turned`."""
-        for one in rollout_notice:
+        for one in event:
             for hook in hooks:
-                ended = turned and hook.when == ENDS.get(rollout.phase) and one is rollout_notice[-1]
+                ended = turned and hook.when == ENDS.get(rollout.phase) and one is event[-1]
                 if hook.when == "event" or ended:
                     self._send(route, hook, document(route, rollout, hook, one, at))
             if notify is not None and SEVERITY_ORDER[one.severity] >= SEVERITY_ORDER[notify.min_severity]:
@@ -149,27 +150,25 @@ class Hooks:
 ENDS: dict[Phase, When] = {"succeeded": "end", "rolled_back": "rollback"}
 
 
-def document(
-    route: str, rollout: Rollout, hook: HookConfig, rollout_notice: Notice | None = None, at: float = 0.0
-) -> dict[str, Any]:
+def document(route: str, rollout: Rollout, hook: HookConfig, event: Notice | None = None, at: float = 0.0) -> Document:
     """The document for a hook."""
     metadata = dict(hook.metadata)
-    if rollout_notice is not None:
-        kind = "Normal" if rollout_notice.severity == "info" else "Warning"
-        metadata |= {"eventMessage": rollout_notice.words, "eventType": kind, "timestamp": str(int(1000 * at))}
+    if event is not None:
+        kind = "Normal" if event.severity == "info" else "Warning"
+        metadata |= {"eventMessage": event.words, "eventType": kind, "timestamp": str(int(1000 * at))}
     described = {"name": route, "namespace": "", "metadata": metadata, "hook": hook.name, "when": hook.when}
     return {**described, **rollout_fields(rollout), "phase": FLAGGER[rollout.phase]}
 
 
-def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: Notice, at: float) -> dict[str, Any]:
+def notice(route: str, rollout: Rollout, notify: NotifyConfig, event: Notice, at: float) -> Document:
     """The document for a chat or a pager."""
     if notify.style == "slack":
-        text = unformatted(f"{route}: {rollout_notice.words}")
-        below = {"color": COLOURS[rollout_notice.severity], "text": unformatted(caption(rollout)), "ts": int(at)}
+        text = unformatted(f"{route}: {event.words}")
+        below = {"color": COLOURS[event.severity], "text": unformatted(caption(rollout)), "ts": int(at)}
         return {"text": text, "attachments": [below]}
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    event = {"at": when, "route": route, "severity": rollout_notice.severity, "sentence": rollout_notice.words}
-    return {**event, **rollout_fields(rollout)}
+    shown = {"at": when, "route": route, "severity": event.severity, "sentence": event.words}
+    return {**shown, **rollout_fields(rollout)}
 
 
 def caption(rollout: Rollout) -> str:

@@ -19,7 +19,7 @@ from canaryproxy.config.canary_document import CanaryDocument
 from canaryproxy.config.certificate_expiry import complaints, held
 from canaryproxy.control.canary_changes import canary_text, check_removable, difference, publish_change
 from canaryproxy.control.config_edits import Edit, FollowedEdit, compare, compare_again, compared, follow
-from canaryproxy.control.controller import Controller
+from canaryproxy.control.controller import Controller, Described
 from canaryproxy.control.events import EventBus, publish_config, publish_rollout, publish_route_change
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.report_intake import Intake
@@ -199,15 +199,11 @@ class Reconfiguration:
             if edit.keys and name in was and was[name].revision == self._states.revision(name):
                 self._states.revise(name)
         rolled_on = {name: RolloutResult(one.state.rollout, one.turns, generation, 0) for name, one in found.items()}
-        return Reload(
-            generation,
-            others=frozenset(
-                name for name, one in found.items() if "canary" in one.changed and one.state.heard["canary"]
-            ),
-            begun={name: done for name, done in rolled_on.items() if done.notice},
-            edits={name: one.notes for name, one in found.items() if one.notes},
-            renewed=frozenset(name for name, one in found.items() if "stable" in one.changed),
-        )
+        others = (name for name, one in found.items() if "canary" in one.changed and one.state.heard["canary"])
+        renewed = frozenset(name for name, one in found.items() if "stable" in one.changed)
+        begun = {name: done for name, done in rolled_on.items() if done.notice}
+        notes = {name: one.notes for name, one in found.items() if one.notes}
+        return Reload(generation, others=frozenset(others), begun=begun, edits=notes, renewed=renewed)
 
     async def set_canary(self, route: str, canary: CanaryDocument, by: Actor, revision: int | None = None) -> Changed:
         """Set or remove the canary; returns when every worker follows.
@@ -216,7 +212,7 @@ class Reconfiguration:
         `IllegalTransitionError` while it is in use.
         """
 
-        def change(before: RouteState) -> tuple[RouteState, str]:
+        def change(before: RouteState) -> Described:
             if canary.version is None:
                 check_removable(route, before, self._controller.rules(route))
             words = difference(self._topology.config.routes[route].canary, canary.version)

@@ -110,10 +110,10 @@ class Audit:
 
 
 def reconcile(
-    state: State, config: Config, fingerprints: Mapping[str, Fingerprint], now: float = 0.0
+    state: State, config: Config, prints: Mapping[str, Fingerprint], now: float = 0.0
 ) -> dict[str, RouteState]:
-    """The state under a config read at `now`; `fingerprints` are those of its routes."""
-    return {name: with_rules(state.get(name), route, fingerprints[name], now) for name, route in config.routes.items()}
+    """The state under a config read at `now`; `prints` are the fingerprints of its routes."""
+    return {name: with_rules(state.get(name), route, prints[name], now) for name, route in config.routes.items()}
 
 
 def with_rules(before: RouteState | None, route: RouteConfig, said: Fingerprint, now: float = 0.0) -> RouteState:

@@ -32,15 +32,8 @@ class TablePublisher:
 
     def compiled(self, topology: Topology, state: State, unhealthy: Set[Endpoint]) -> RoutingTable:
         """The table of the current config and state, as the next generation. Not published yet."""
-        return compile_table(
-            topology.config,
-            self.generation + 1,
-            topology.resolver.answers,
-            unhealthy,
-            state,
-            self._known,
-            self._workers,
-        )
+        config, answers, number = topology.config, topology.resolver.answers, self.generation + 1
+        return compile_table(config, number, answers, unhealthy, state, self._known, self._workers)
 
     def publish(self, table: RoutingTable) -> None:
         """Publish a table, unless its routes are those of the last one."""

@@ -12,6 +12,7 @@ from canaryproxy.config.schema.route import RouteConfig, VersionConfig
 from canaryproxy.config.types.address import Origin
 from canaryproxy.model.table import Endpoint
 
+Sides = tuple[tuple[Endpoint, ...], ...]
 Answers = Mapping[str, tuple[str, ...]]
 """Addresses by name."""
 
@@ -50,9 +51,7 @@ def _expand(origin: Origin, tls: UpstreamTlsConfig | None, answers: Answers) -> 
     return [Endpoint(address, origin.port, origin.host, spoken) for address in answers.get(origin.host, ())]
 
 
-def usable(
-    route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], *, off: bool = False
-) -> tuple[tuple[Endpoint, ...], ...]:
+def usable(route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], *, off: bool = False) -> Sides:
     """The endpoints of stable and canary that may get requests; none for a missing canary.
 
     A version whose endpoints are all unhealthy has none, so that the other version is used as fallback. Stable without
