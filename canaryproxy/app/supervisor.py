@@ -34,9 +34,7 @@ REAP_PERIOD_SECONDS = 1.0
 """Seconds between two attempts to reap orphans."""
 
 GC_GEN0_THRESHOLD = 10_000
-"""Allocations before the youngest generation is collected. A report of a thousand busy routes has as many objects, none
-of which is garbage before it is processed.
-"""
+"""Allocations before a collection. A report of a thousand busy routes has as many objects, none garbage yet."""
 
 
 SWITCH_INTERVAL_SECONDS = 0.0005

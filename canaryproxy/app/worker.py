@@ -45,9 +45,7 @@ FEW_CELLS = 100
 """Cells of a delta above which the next one waits in proportion: a worker must not spend its time on reports."""
 
 GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
-"""Thresholds of the garbage collector's three generations. Each collection blocks the event loop: with 10,000 objects,
-for 3 to 5 ms twice a second under a flood of connections.
-"""
+"""Thresholds of the three generations. With 10,000, collections hold the loop for 3 to 5 ms twice a second."""
 
 
 class Worker:

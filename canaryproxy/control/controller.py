@@ -171,9 +171,7 @@ class Controller:
         return changed
 
     async def write(self, route: str, action: str, change: Change, actor: Actor, revision: int | None) -> Described:
-        """Store and apply a change, to be published by the caller, who holds `RouteStates.writing`. Returns the new
-        state and the text of the difference.
-        """
+        """Store a change; the caller holds `RouteStates.writing`, and publishes. Returns the new state and a text."""
         before = self.state.get(route)
         if before is None:
             raise NoSuchRouteError(route)

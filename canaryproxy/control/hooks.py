@@ -1,6 +1,4 @@
-"""Webhooks of rollouts: gates, which can hold a rollout, and notifications. The documents are compatible with
-Flagger's.
-"""
+"""Webhooks of rollouts: gates, which can hold a rollout, and notifications, in documents compatible with Flagger's."""
 
 import asyncio
 import json

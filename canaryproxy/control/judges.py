@@ -108,9 +108,7 @@ class Judges:
         return ConfigChange(config, fresh, other)
 
     def take(self, configured: ConfigChange, now: float) -> set[str]:
-        """Use the prepared judges; routes without a canary have none. Returns the routes whose judge restarts, with the
-        requests of the next second: those with another canary or another analysis.
-        """
+        """Use the prepared judges, the restarted ones from the next second on; returns the routes of those."""
         known = self._routes
         routes = {name: one for name, one in configured.config.routes.items() if one.canary is not None}
         for gone in self._judges.keys() - routes.keys():

@@ -65,9 +65,7 @@ class Reconfiguration:
         return f"<Reconfiguration of {self._topology!r}>"
 
     async def start(self) -> Reload:
-        """Load the state, apply edits made since it was stored, resolve names, publish a table, and start polling. Pass
-        the result to `RolloutEngine.reloaded` once workers serve.
-        """
+        """Load the state, apply edits made meanwhile, and publish. Pass the result to `RolloutEngine.reloaded`."""
         heard = await self._states.load(self._topology.file)
         self._topology.config = effective(self._topology.file, self._states.state)
         reload = self._follow(compare(None, self._topology.config), self._states.state)

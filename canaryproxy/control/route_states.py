@@ -175,9 +175,7 @@ class RouteStates:
         return AppliedConfig(config, prints, canaries, before, state, said)
 
     def follow(self, changes: AppliedConfig) -> None:
-        """Put an applied config into effect. Changes `put` while it was stored are rebased on the config. The caller
-        must compile the table without awaiting anything in between.
-        """
+        """Put an applied config into effect, rebasing what was `put` meanwhile. Compile the table without an await."""
         state = dict(changes.state)
         put = [name for name, one in self.state.items() if name in state and changes.before.get(name) is not one]
         if put:

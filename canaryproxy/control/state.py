@@ -209,9 +209,7 @@ def revised(before: RouteState | None, after: RouteState, route: RouteConfig, no
 
 
 def later(revision: int, now: float) -> int:
-    """The next revision at `now`, in microseconds since 1970. A time and not a count: a revision that was published and
-    then lost with the process or the state must not be reused.
-    """
+    """The revision after `revision`: `now` in microseconds since 1970, so that a lost revision is never reused."""
     return max(revision + 1, int(now * 1_000_000))
 
 

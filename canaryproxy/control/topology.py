@@ -8,6 +8,7 @@ from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.endpoints import endpoints_of, names
+from canaryproxy.probes.failing_dependencies import FailingDependencies
 from canaryproxy.probes.health import Ask, Health, HealthCheckSpec, checks
 from canaryproxy.probes.resolve import Lookup, Resolver
 from canaryproxy.processes.subscriptions import Subscription
@@ -24,7 +25,7 @@ class Topology:
         self.file = self.config = config
         self.coming: frozenset[str] = frozenset()
         self.changes: Subscription[None] = Subscription()
-        self.resolver = Resolver(lookup, self.names, self._changed, wall_clock)
+        self.resolver = Resolver(lookup, self.names, self._changed, FailingDependencies(wall_clock))
         self.health = Health(self._changed, ask, wall_clock)
         self._resolving: asyncio.Task[None] | None = None
 

@@ -64,9 +64,7 @@ class VersionTracker:
         self._names[route] = CanaryName(version, version, self._clock())
 
     def announced_name(self, route: str, side: VersionName) -> str:
-        """The version that all healthy endpoints of a side report, empty where they differ or report none; without a
-        health check that reads it, the version in the config.
-        """
+        """The version reported by all healthy endpoints (empty if they differ), or else the config's."""
         versions = self._topology.config.routes[route]
         config: VersionConfig | None = versions.canary if side == "canary" else versions.stable
         if config is None:

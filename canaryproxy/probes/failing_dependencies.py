@@ -19,7 +19,7 @@ OTHERWISE = 10.0
 """The same where the reason has changed."""
 
 Key = tuple[str, What, str]
-"""Route, kind and name."""
+"""Route, or the DNS name itself; kind; name."""
 
 
 class Reminder:

@@ -109,8 +109,8 @@ Ask = Callable[[Endpoint, HealthCheckSpec], Awaitable[HealthAnswer]]
 
 
 class Health:
-    """Keeps the `unhealthy` endpoints, the latest `findings` and the reported `versions`; calls `changed` when the
-    state of an endpoint changes. `wall_clock` gives seconds since 1970.
+    """Keeps the `unhealthy` endpoints, `findings` and reported `versions`; calls `changed` when an endpoint changes
+    state.
     """
 
     def __init__(self, changed: Callable[[], None], ask: Ask, wall_clock: Callable[[], float]) -> None:

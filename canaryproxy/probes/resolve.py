@@ -8,9 +8,8 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
-from canaryproxy.probes.failing_dependencies import FailingDependency, Reminder
+from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 
 log = logging.getLogger("canaryproxy")
 
@@ -24,35 +23,29 @@ Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
 
 
 async def system_lookup(name: str) -> tuple[str, ...]:
-    """All addresses in the family that the system prefers (RFC 6724): two families lead to the same server. Raises
-    `OSError`.
-    """
+    """All addresses in the system's preferred family (RFC 6724): two lead to the same server. Raises `OSError`."""
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(address[0]) for family, _, _, _, address in found if family == found[0][0]))
 
 
 class Resolver:
-    """Keeps `answers` for `names()`, and in `failing` why a name has none; calls `changed` when an answer changes.
-    `wall_clock` gives seconds since 1970.
-    """
+    """Keeps `answers` for `names()`, and in `failures` why a name has none; calls `changed` when an answer changes."""
 
     def __init__(
         self,
         lookup: Lookup,
         names: Callable[[], frozenset[str]],
         changed: Callable[[], None],
-        wall_clock: Callable[[], float],
+        failures: FailingDependencies,
         period: float | None = None,
     ) -> None:
         self.answers: dict[str, tuple[str, ...]] = {}
-        self.failing: dict[str, FailingDependency] = {}
+        self.failures = failures
         self._lookup = lookup
         self._names = names
         self._changed = changed
         self._period = PERIOD_SECONDS if period is None else period
-        self._wall_clock = wall_clock
-        self._reminders: dict[str, Reminder] = {}
 
     def __repr__(self) -> str:
         return f"<Resolver {self.answers}>"
@@ -69,9 +62,9 @@ class Resolver:
         while True:
             await asyncio.sleep(self._period)
             names = self._names()
-            for kept in (self.answers, self.failing, self._reminders):
-                for name in kept.keys() - names:
-                    del kept[name]
+            for name in self.answers.keys() - names:
+                del self.answers[name]
+            self.failures.retain(_key(name) for name in names)
             if await self.resolve(names):
                 self._changed()
 
@@ -84,18 +77,13 @@ class Resolver:
             answer, reason = (), getattr(error, "strerror", None) or str(error) or "no answer in time"
         else:
             reason = "it has no address"
-        if answer:
-            self._reminders.pop(name, None)
-            if self.failing.pop(name, None) is not None:
-                log.info("the name %s can be resolved again", name)
-        else:
-            self._note(name, reason)
-        return answer
-
-    def _note(self, name: str, reason: str) -> None:
-        now, before = self._wall_clock(), self.failing.get(name)
-        begun = FailingDependency("name", name, reason, now, now)
-        self.failing[name] = begun if before is None else replace(before, reason=reason, at=now, row=before.row + 1)
-        if self._reminders.setdefault(name, Reminder()).due(reason, now):
+        if answer and self.failures.good(_key(name)):
+            log.info("the name %s can be resolved again", name)
+        elif not answer and self.failures.bad(_key(name), reason):
             kept = "its last addresses stay in use" if name in self.answers else "it has no endpoint until it does"
             log.warning("the name %s cannot be resolved (%s); %s", name, reason, kept)
+        return answer
+
+
+def _key(name: str) -> Key:
+    return name, "name", name

@@ -10,6 +10,7 @@ The sum of all counts of a report is bounded, too (`RATE`).
 
 import math
 from collections.abc import Mapping, Set
+from dataclasses import dataclass
 
 from canaryproxy.dataplane.failover import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.ipc.messages import Acknowledged, Drained, Introduction, Message
@@ -166,8 +167,7 @@ class WorkerMessageValidator:
     def _acknowledge(self, generation: int) -> None:
         """Generations must rise after the first acknowledgement."""
         least = self._acknowledged + self._serves
-        if not least <= generation <= self._newest:
-            raise OutOfBoundsError("the generation acknowledged", generation, f"{least} to {self._newest}")
+        within("the generation acknowledged", generation, least, self._newest)
         self._acknowledged, self._serves = generation, True
         if generation == self._newest:
             self._messages = min(self._messages, BURST)
@@ -216,17 +216,14 @@ class WorkerMessageValidator:
         return check.spent
 
 
+@dataclass(slots=True, eq=False)
 class DeltaValidator:
     """Validates one report, whose requests began in seconds `first` to `last`. `spent` is the sum of all counts."""
 
-    __slots__ = ("_first", "_known_names", "_last", "_routes", "spent")
-
-    def __init__(self, known_names: KnownNames, first: int, last: int) -> None:
-        self._known_names = known_names
-        self._routes = known_names.routes
-        self._first = first
-        self._last = last
-        self.spent = 0.0
+    _known_names: KnownNames
+    _first: int
+    _last: int
+    spent: float = 0.0
 
     def __repr__(self) -> str:
         return f"<DeltaValidator: {self.spent} spent>"
@@ -249,7 +246,7 @@ class DeltaValidator:
 
     def words(self, route: str) -> RouteNames:
         """The known names of a route."""
-        words = self._routes.get(route)
+        words = self._known_names.routes.get(route)
         if words is None:
             raise OutOfBoundsError("route", route, "routes that were published")
         return words

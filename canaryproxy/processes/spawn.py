@@ -42,9 +42,7 @@ KEPT = frozenset(
     f"{FORMAT} {SWITCH} LANG LANGUAGE TZ TZDIR PATH TMPDIR LD_LIBRARY_PATH LD_PRELOAD SSL_CERT_FILE SSL_CERT_DIR "
     "GLIBC_TUNABLES ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS".split()
 )
-"""Log level and format, build mode, language, time zone, library and CA paths, sanitiser options. No variable of
-Python's own: children are started isolated from it.
-"""
+"""Names of the variables that children inherit. None is Python's own: children are started isolated from those."""
 
 FAMILIES = ("LC_", "MALLOC_", "OPENSSL_")
 
@@ -94,9 +92,7 @@ class Processes:
         return None if self._server is None else self._server.pid
 
     def start(self, cannot_spawn: Callable[[str], None] | None = None) -> None:
-        """Start the fork server. Raises `OSError` where no process can be created. `cannot_spawn` is called with the
-        reason when several fork servers in a row have ended without forking a worker.
-        """
+        """Start the fork server, or raise `OSError`. `cannot_spawn` is called when several end without a worker."""
         self._cannot_spawn = cannot_spawn
         self._spawn()
 
@@ -223,8 +219,6 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def deny_dumps() -> None:
-    """Forbid processes of the same user to read our memory or environment or to trace us, and disable core dumps: a
-    compromised worker runs as the same user. Root still can.
-    """
+    """Forbid processes of the same user, as which workers run, to read our memory or to trace us; no core dumps."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

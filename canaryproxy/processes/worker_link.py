@@ -11,9 +11,7 @@ from canaryproxy.processes.spawn import Handle
 
 
 class WorkerLink:
-    """One worker process. `began` is the generation of its first table; `validator` checks its messages. Bytes that are
-    no message are passed to `refuse`, with a reason.
-    """
+    """One worker process; `began` is its first generation. Invalid bytes are passed to `refuse`, with a reason."""
 
     def __init__(
         self,

@@ -12,10 +12,10 @@ import asyncio
 import logging
 import socket
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from canaryproxy.ipc.build_identity import difference as what_differs
 from canaryproxy.ipc.build_identity import own_build
@@ -114,7 +114,7 @@ class Workers:
         self._links: dict[int, WorkerLink] = {}
         self._failures = [0] * count
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
@@ -140,7 +140,7 @@ class Workers:
             raise IncompatibleWorkerError(f"the fork server cannot be started: {error.strerror or error}") from None
         for slot in range(self.count):
             self._launch(slot)
-        self._start_in_steps(self._watch())
+        self._watching = self._loop.create_task(self._watch())
         await self._wait(lambda: self.problem != "" or self.ready == self.count)
         if self.problem:
             raise IncompatibleWorkerError(self.problem)
@@ -155,11 +155,6 @@ class Workers:
         self.problem = problem
         if not self.ready and not self.draining:
             self.stranded.set()
-
-    def _start_in_steps(self, steps: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(steps)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _launch(self, slot: int) -> None:
         if self.draining:
@@ -359,5 +354,5 @@ class Workers:
             link.kill()
             link.channel.abort()
         self._processes.abort()
-        for task in self._tasks:
-            task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()

@@ -49,9 +49,7 @@ async def test_a_route_shows_both_and_no_secret() -> None:
     ill = Endpoint("127.0.0.1", 2)
     api.topology.health.findings[ill] = HealthFinding(answered(503), 4, since=1.0, at=7.0)
     api.failures.bad(("shop", "check", "load"), "connection refused")
-    api.topology.resolver.failing["elsewhere"] = failing_dependencies.FailingDependency(
-        "name", "elsewhere", "unknown", 1.0, 1.0
-    )
+    api.topology.resolver.failures.bad(("elsewhere", "name", "elsewhere"), "unknown")
     checked_route = api.knowledge.route("checked")
     assert checked_route.endpoints.canary[0].check is not None
     assert checked_route.endpoints.canary[0].check.reason == "HTTP status 503"
