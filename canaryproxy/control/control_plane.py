@@ -11,11 +11,10 @@ from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.measurements import Measurements
-from canaryproxy.control.notifier import Notifier
 from canaryproxy.control.ports import Store
 from canaryproxy.control.reconfiguration import Reconfiguration
 from canaryproxy.control.report_intake import Intake
-from canaryproxy.control.rollout_engine import RolloutEngine
+from canaryproxy.control.rollout_engine import Notifier, RolloutEngine
 from canaryproxy.control.rollout_observer import RolloutObserver
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.table_publisher import TablePublisher

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from canaryproxy.control import evidence
-from canaryproxy.control.evidence import Evidence
-from canaryproxy.control.evidence_identity import identity
+from canaryproxy.control.evidence import Evidence, identity
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.route_states import RouteStates

@@ -15,7 +15,7 @@ import pytest
 
 from bench.ports import free_port
 from canaryproxy.config import parse
-from canaryproxy.control.evidence_identity import identity
+from canaryproxy.control.evidence import identity
 from canaryproxy.control.fingerprint import fingerprint, heard_of
 from tests.data.state.make import CANARY, STABLE, restored
 from tests.e2e.test_judgement import analysis_until, reported, traffic, versions

@@ -32,7 +32,6 @@ STORING = {
             "config/stored_form.py",
             "control/evidence.py",
             "control/fingerprint.py",
-            "control/evidence_identity.py",
             "control/judges.py",
             "control/route_states.py",
             "control/evidence_keeper.py",
