@@ -36,8 +36,7 @@ from canaryproxy.ipc.messages import WorkerConfig
 from canaryproxy.model.report import Delta
 from canaryproxy.probes import external_checks, health, scrape
 from canaryproxy.probes.resolve import Lookup, system_lookup
-from canaryproxy.processes import file_limits, memory_budget
-from canaryproxy.processes.cpus import usable_cpus
+from canaryproxy.processes import machine
 from canaryproxy.processes.listen import Bound, ListenError, display, listen_at, listen_on, listening_text
 from canaryproxy.processes.spawn import Processes
 from canaryproxy.processes.subscriptions import Deltas, Subscription, WorkerReport
@@ -115,8 +114,8 @@ class Instance:
         server = self._config.server
         store = open_store(server.state)
         check_log(server.access_log, *filter(None, (self._path, state_location(server.state))))
-        self._files_open = file_limits.raise_file_limit(file_limits.wanted_files(self._config))
-        for words in memory_budget.warnings(self._config, self._files_open):
+        self._files_open = machine.raise_file_limit(machine.wanted_files(self._config))
+        for words in machine.warnings(self._config, self._files_open):
             log.warning("%s", words)
         control_sockets, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
@@ -130,11 +129,11 @@ class Instance:
 
     def _compose(self, sockets: list[socket.socket], store: Store) -> None:
         """Create all components and connect them."""
-        count = self._config.server.workers or usable_cpus()
+        count = self._config.server.workers or machine.usable_cpus()
         identity, secret = f"canaryproxy-{secrets.token_hex(4)}", secrets.token_bytes(SECRET_BYTES)
         self._numbers = UserNumbers(secret)
-        self.connections = file_limits.connections(self._config, self._files_open)
-        buffers = memory_budget.buffers(self._config, self.connections)
+        self.connections = machine.connections(self._config, self._files_open)
+        buffers = machine.buffers(self._config, self.connections)
 
         def begin(slot: int) -> WorkerConfig:
             first = worker_config(self._config, slot, count, identity, secret)
@@ -152,7 +151,7 @@ class Instance:
             time.monotonic,
             time.time,
         )
-        listeners = min(MAX_SUBSCRIBERS, max(file_limits.connections_aside(self._files_open) // 4, 1))
+        listeners = min(MAX_SUBSCRIBERS, max(machine.connections_aside(self._files_open) // 4, 1))
         sizes = {"workers": count, "listeners": listeners}
         self.plane = ControlPlane(self._config, self._load, store, self.workers, deltas, outside, **sizes)
         if self._report is not None:
@@ -182,7 +181,7 @@ class Instance:
         urls_now = partial(urls, self._config, self.addresses)
         facts = time.monotonic, urls_now, self.connections, self._numbers, listeners.facts
         views = Views(self.plane, self.workers, *facts)
-        places = file_limits.connections_aside(self._files_open)
+        places = machine.connections_aside(self._files_open)
         room, scrapes = ConnectionQuota.of(places), scrapes_of(views)
         if control_sockets.admin is not None:
             app = admin_application(views, Authenticator(lambda: self.config.server.admin), scrapes)

@@ -22,7 +22,7 @@ from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control.events import EventBus
 from canaryproxy.model.document import Document, TooNewError
 from canaryproxy.model.report import CounterDelta, Delta, GoalDelta, OpenRequests
-from canaryproxy.processes.cpus import yield_cpu
+from canaryproxy.processes.machine import yield_cpu
 from canaryproxy.processes.subscriptions import FailingVerdict, Verdicts
 from canaryproxy.telemetry.read.users import UserDelta
 

@@ -9,7 +9,7 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.measurements import Measurements
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.model.report import Delta
-from canaryproxy.processes.cpus import yield_cpu
+from canaryproxy.processes.machine import yield_cpu
 from canaryproxy.processes.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
 from canaryproxy.telemetry.read.counters import Counters
 from canaryproxy.telemetry.read.users import UserRegistry

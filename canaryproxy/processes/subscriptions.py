@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.model.report import Delta
-from canaryproxy.processes.cpus import yield_cpu
+from canaryproxy.processes.machine import yield_cpu
 
 Item = TypeVar("Item")
 
