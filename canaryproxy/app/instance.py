@@ -173,7 +173,7 @@ class Instance:
             self._tasks.append(asyncio.get_running_loop().create_task(work))
         if self._path is not None:
             watches = Watches()
-            watches.poll(self._files(self._path))
+            watches.poll((self._path, *self.config.files))
             self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
 
     async def _open_doors(self, control_sockets: ControlSockets) -> None:
@@ -230,14 +230,10 @@ class Instance:
         await self.control_listeners.cleanup()
         await self.plane.close()
 
-    def _files(self, path: Path) -> tuple[Path, ...]:
-        """The watched files: the config and the files it refers to."""
-        return (path, *self.config.files)
-
     async def _watch(self, path: Path, watches: Watches) -> None:
         while True:
             await asyncio.sleep(WATCH_PERIOD_SECONDS)
-            for gone in await asyncio.to_thread(watches.poll, self._files(path)):
+            for gone in await asyncio.to_thread(watches.poll, (path, *self.config.files)):
                 log.warning("%s was deleted; keeping the last configuration", gone)
             if watches.changed:
                 await self.reload()

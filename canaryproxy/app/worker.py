@@ -59,8 +59,8 @@ class Worker:
         self._plane: DataPlane | None = None
         self._log_writer: AccessLogWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.channel = Channel(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
+        self.channel = Channel(self._received, self.ended.set, DOWN)
 
     def __repr__(self) -> str:
         return f"<Worker {self._plane!r}>"
@@ -144,9 +144,6 @@ class Worker:
         self.channel.send(plane.deltas())
         self.channel.send(Drained(cut))
         self.channel.close()
-
-    def _orphaned(self) -> None:
-        self.ended.set()
 
     def close(self) -> None:
         """Close what is still open."""

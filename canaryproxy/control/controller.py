@@ -194,7 +194,7 @@ class Controller:
         `IllegalTransitionError` for a verb that is not legal in the phase, and `UnwritableStateError`.
         """
         self.expect(route, revision)
-        after, data = self._transition(route, plan, event)
+        after, notices = self._transition(route, plan, event)
         if event.kind == "abort" and after is self.state[route] and self._states.writing.locked():
             # A raise may be on its way to the disk: another object makes it stale when it comes back.
             after = replace(after)
@@ -203,14 +203,14 @@ class Controller:
             # disk that another change may be waiting for; under it, since that other change may have come first.
             async with self._states.writing:
                 self.expect(route, revision)
-                after, data = self._transition(route, plan, event)
+                after, notices = self._transition(route, plan, event)
                 if waits(self.state[route], after, event):
-                    after = await self._states.write(route, after, *self._entry(after, data, event, actor))
+                    after = await self._states.write(route, after, *self._entry(after, notices, event, actor))
         if after is not self.state[route]:
-            self._states.put(route, after, *self._entry(after, data, event, actor))
+            self._states.put(route, after, *self._entry(after, notices, event, actor))
         self.refresh()
-        done = RolloutResult(after.rollout, data, self.generation, self._states.revision(route))
-        publish_rollout(self._events, route, done.rollout, data, actor.name, done.generation)
+        done = RolloutResult(after.rollout, notices, self.generation, self._states.revision(route))
+        publish_rollout(self._events, route, done.rollout, notices, actor.name, done.generation)
         await self.retry_writes()
         return replace(done, durable=self._states.durable)
 
@@ -223,14 +223,14 @@ class Controller:
             raise NoCanaryError(route)
         reaches, now = bool(self._tables.open_canary_paths(route)), self._wall_clock()
         event = replace(event, reaches=reaches, latched=bool(before.latched), waiting=before.waiting)
-        rollout, data = transition(plan, before.rollout, event, now)
+        rollout, notices = transition(plan, before.rollout, event, now)
         if rollout == before.rollout:
             return before, ()
-        return with_rollout(before, rollout, event.report, now), data
+        return with_rollout(before, rollout, event.report, now), notices
 
-    def _entry(self, after: RouteState, data: Sequence[Notice], event: RolloutEvent, actor: Actor) -> AuditEntry:
+    def _entry(self, after: RouteState, notices: Sequence[Notice], event: RolloutEvent, actor: Actor) -> AuditEntry:
         action = event.kind if event.kind != "tick" else "rollout"
-        words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, data)
+        words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, notices)
         return actor, action, words, self.generation
 
     async def retry_writes(self) -> None:

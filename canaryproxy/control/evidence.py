@@ -58,15 +58,9 @@ def load(document: str) -> Evidence:
     version_of(data, V, "evidence")
     judge = mapping(data["judge"])
     readable(judge)
-    return Evidence(
-        at=number(data["at"]),
-        of=text(data["of"]),
-        version=text(data.get("version", "")),
-        step=number(data["step"]),
-        lost=number(data.get("lost", 0.0)),
-        judge=judge,
-        extra=unknown(data, KNOWN),
-    )
+    at, of, version = number(data["at"]), text(data["of"]), text(data.get("version", ""))
+    step, lost = number(data["step"]), number(data.get("lost", 0.0))
+    return Evidence(at, of, version, step, lost, judge, extra=unknown(data, KNOWN))
 
 
 Form = tuple[str, dict[str, object]]

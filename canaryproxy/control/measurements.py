@@ -103,19 +103,19 @@ class Measurements:
         block: MeasurementBlock | None = None
         await asyncio.sleep(pause * random.random())
         while True:
-            panel = self._judges.check_set(route) if self._weight_of(route) else None
+            checks = self._judges.check_set(route) if self._weight_of(route) else None
             try:
                 if isinstance(source, CheckConfig):
-                    await self._read(route, source, panel)
+                    await self._read(route, source, checks)
                 else:
-                    block = await self._measure(route, source, panel, block)
+                    block = await self._measure(route, source, checks, block)
             except Exception:
                 log.exception("%s: internal error while reading %s", route, source.name)
             await asyncio.sleep(pause)
 
-    async def _read(self, route: str, source: CheckConfig, panel: CheckSet | None) -> None:
+    async def _read(self, route: str, source: CheckConfig, checks: CheckSet | None) -> None:
         """Query an external check, for both versions where it has values by version."""
-        check = None if panel is None else panel.externals.get(source.name)
+        check = None if checks is None else checks.externals.get(source.name)
         if check is None:
             return
         try:
@@ -129,10 +129,10 @@ class Measurements:
             check.read(canary, stable)
 
     async def _measure(
-        self, route: str, source: ResourceConfig, panel: CheckSet | None, block: MeasurementBlock | None
+        self, route: str, source: ResourceConfig, checks: CheckSet | None, block: MeasurementBlock | None
     ) -> MeasurementBlock | None:
         """Read all endpoints once; returns the block that continues."""
-        check = None if panel is None else panel.resources.get(source.name)
+        check = None if checks is None else checks.resources.get(source.name)
         if check is None:
             return None
         now = self._clock()

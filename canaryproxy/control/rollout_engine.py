@@ -26,7 +26,7 @@ from canaryproxy.control.state import NO_ROLLOUT, State
 from canaryproxy.control.topology import Topology
 from canaryproxy.control.version_tracker import VersionTracker, as_named, retried, with_missing
 from canaryproxy.probes.endpoints import which
-from canaryproxy.processes.subscriptions import FailingVerdict, Verdicts
+from canaryproxy.processes.subscriptions import Verdicts
 from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.rollout.machine import transition
 from canaryproxy.rollout.plan import FULL_WEIGHT, Plan
@@ -49,7 +49,7 @@ class Notifier:
 
     _topology: Topology
     _states: RouteStates
-    _observations: RolloutObserver
+    _observer: RolloutObserver
     _hooks: Hooks
     _wall_clock: Callable[[], float]
     ended: Counter[tuple[str, str, str]] = field(default_factory=Counter, init=False)
@@ -77,7 +77,7 @@ class Notifier:
     def _warn(self, route: str) -> None:
         """Warn of a step that will take longer than its timeout."""
         rollout, config = self._states.state[route].rollout, self._topology.config.routes[route].rollout
-        estimate, traffic = self._observations.estimate(route), self._observations.traffic(route)
+        estimate, traffic = self._observer.estimate(route), self._observer.traffic(route)
         if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG_STEP_SECONDS):
             rounded = f"about {wording.seconds(float(f'{estimate:.2g}'))}" if math.isfinite(estimate) else ""
             needs, step = rounded or "traffic, of which there is none", f"{rollout.weight / 100:g}"
@@ -94,7 +94,7 @@ class RolloutEngine:
     _controller: Controller
     _judges: Judges
     _versions: VersionTracker
-    _observations: RolloutObserver
+    _observer: RolloutObserver
     _evidence_keeper: EvidenceKeeper
     _hooks: Hooks
     _notifier: Notifier
@@ -109,7 +109,7 @@ class RolloutEngine:
     _aborts: Counter[str] = field(default_factory=Counter, init=False)
 
     def __post_init__(self, verdicts: Verdicts) -> None:
-        verdicts.subscribe(self._on_fail)
+        verdicts.subscribe(lambda failing: self._run_urgent(failing.route, self.tick_route(failing.route)))
 
     def __repr__(self) -> str:
         return f"<RolloutEngine: {len(self.under_way)} under way>"
@@ -129,11 +129,11 @@ class RolloutEngine:
 
     def change(self, route: str) -> RolloutEvent:
         """The event of a replaced canary, with its versions and the report on the one before."""
-        return RolloutEvent("changed", identity=self._versions.now(route), report=self._observations.report(route))
+        return RolloutEvent("changed", identity=self._versions.now(route), report=self._observer.report(route))
 
     def new_plan(self, route: str) -> Plan:
         """The plan of a rollout that begins now."""
-        return self._observations.new_plan(route)
+        return self._observer.new_plan(route)
 
     async def do(
         self,
@@ -159,11 +159,11 @@ class RolloutEngine:
             self._aborts[route] += 1
         identity = self._versions.now(route, version, stable)
         event = RolloutEvent(verb, full=full, by=actor.name, identity=identity, only=only)
-        plan = self._observations.plan(route)
+        plan = self._observer.plan(route)
         if verb == "retry" and not version:
             event = replace(event, identity=retried(self.of(route).identity, identity))
         if verb in ("start", "retry"):
-            plan, before = self._observations.new_plan(route), self.of(route)
+            plan, before = self._observer.new_plan(route), self.of(route)
             would = transition(plan, before, event, self._wall_clock())[0]
             hooks = () if would == before else self._topology.config.routes[route].rollout.hooks
             refusal = await self._hooks.ask(route, hooks, "start", replace(before, identity=event.identity))
@@ -187,7 +187,7 @@ class RolloutEngine:
     async def _roll(
         self, route: str, plan: Plan, event: RolloutEvent, actor: Actor, revision: int | None = None
     ) -> RolloutResult:
-        before, event = self.of(route), replace(event, report=self._observations.report(route))
+        before, event = self.of(route), replace(event, report=self._observer.report(route))
         if event.kind == "changed":
             self._judges.renew(route, self._clock())
         with self.precedence.change():
@@ -218,7 +218,7 @@ class RolloutEngine:
         rollout, event = self.of(route), RolloutEvent("changed", identity=self._versions.now(route))
         if rollout.phase in UNDER_WAY:
             event = as_named(rollout.identity, event, self._wall_clock() - rollout.began)
-        await self._roll(route, self._observations.new_plan(route), event, ENGINE)
+        await self._roll(route, self._observer.new_plan(route), event, ENGINE)
         self._begin(route)
 
     def _begin(self, route: str) -> None:
@@ -244,15 +244,12 @@ class RolloutEngine:
             await self._guarded(route, self._go_on(route))
 
     async def _go_on(self, route: str) -> None:
-        await self._name(route)
+        """Add versions to the rollout's identity that have been reported since it began, then advance it."""
+        identity = self.of(route).identity
+        known = with_missing(identity, self._versions.now(route))
+        if self.of(route).phase in UNDER_WAY and known != identity:
+            await self._roll(route, self._observer.plan(route), RolloutEvent("named", identity=known), ENGINE)
         await self.tick_route(route)
-
-    async def _name(self, route: str) -> None:
-        """Add versions to the rollout's identity that have been reported since it began."""
-        mine, now = self.of(route).identity, self._versions.now(route)
-        now = with_missing(mine, now)
-        if self.of(route).phase in UNDER_WAY and now != mine:
-            await self._roll(route, self._observations.plan(route), RolloutEvent("named", identity=now), ENGINE)
 
     async def store_evidence(self) -> None:
         """Store the evidence about canaries under way, and what could not be stored before."""
@@ -266,10 +263,6 @@ class RolloutEngine:
                 self._versions.restore(route, state.rollout.identity.announced)
         await self._evidence_keeper.restore(self.under_way)
 
-    def _on_fail(self, failing: FailingVerdict) -> None:
-        """Advance the rollout of a failing canary now."""
-        self._run_urgent(failing.route, self.tick_route(failing.route))
-
     def _run_urgent(self, route: str, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(self._guarded(route, work))
         self._urgent.add(task)
@@ -279,19 +272,19 @@ class RolloutEngine:
         """Feed the current observation to the state machine and apply the result."""
         if route not in self._topology.config.routes or not self.of(route).moves:
             return
-        plan, observation, now = self._observations.plan(route), self._observations.observe(route), self._wall_clock()
+        plan, observation, now = self._observer.plan(route), self._observer.observe(route), self._wall_clock()
         before = self.of(route)
         after = transition(plan, before, RolloutEvent("tick", observation), now)[0]
         if before.reason == "gate" or (before.step is not None and after.step == before.step + 1):
-            said = self._authenticator(route)
-            if said is None and before.reason != "gate":
+            answer = self._gate_answer(route)
+            if answer is None and before.reason != "gate":
                 return
-            observation = replace(observation, gate=before.why if said is None else said)
+            observation = replace(observation, gate=before.why if answer is None else answer)
             after = transition(plan, before, RolloutEvent("tick", observation), now)[0]
         if after != before:
             await self._roll(route, plan, RolloutEvent("tick", observation), ENGINE)
 
-    def _authenticator(self, route: str) -> str | None:
+    def _gate_answer(self, route: str) -> str | None:
         """The answer of the gates before the next weight; None while unknown."""
         hooks = self._topology.config.routes[route].rollout.hooks
         moments: tuple[When, ...] = ("raise", "promotion") if self.of(route).next_weight == FULL_WEIGHT else ("raise",)

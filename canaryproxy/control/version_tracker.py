@@ -72,8 +72,8 @@ class VersionTracker:
         if config.health is None or not config.health.version_header:
             return config.version
         ends, said = self._topology.endpoints(route)[side], self._topology.health.versions
-        data = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
-        return data.pop() if len(data) == 1 else ""
+        reported = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
+        return reported.pop() if len(reported) == 1 else ""
 
     def now(self, route: str, given: str = "", stable: str = "") -> RolloutIdentity:
         """The identity of a rollout that would begin now; `given` and `stable` are versions named in a request."""
@@ -108,11 +108,11 @@ class VersionTracker:
         self._look_again()
         found = []
         for route in self._announcing:
-            data = self.announced_name(route, "canary")
-            if data:
-                noted = self._names.setdefault(route, CanaryName(data, data, self._clock()))
-                if noted.update(data, self._clock()):
-                    log.info("%s: the canary is %s now", route, data)
+            reported = self.announced_name(route, "canary")
+            if reported:
+                noted = self._names.setdefault(route, CanaryName(reported, reported, self._clock()))
+                if noted.update(reported, self._clock()):
+                    log.info("%s: the canary is %s now", route, reported)
                     found.append(route)
         return found
 

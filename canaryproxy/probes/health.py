@@ -252,19 +252,10 @@ def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint
         health = side.health
         if health is None:
             continue
-        check = HealthCheckSpec(
-            health.path,
-            health.interval,
-            health.timeout,
-            health.unhealthy,
-            health.healthy,
-            health.version_header or "",
-            host=health.host or "",
-            port=health.port,
-            plain=health.scheme == "http",
-            headers=texts(health.headers),
-            statuses=health.status,
-        )
+        often = health.interval, health.timeout, health.unhealthy, health.healthy
+        check = HealthCheckSpec(health.path, *often, health.version_header or "", health.host or "", health.port)
+        plain, headers = health.scheme == "http", texts(health.headers)
+        check = replace(check, plain=plain, headers=headers, statuses=health.status)
         for endpoint in endpoints_of(side, answers):
             asked.setdefault(endpoint, check)
     return asked

@@ -17,15 +17,7 @@ from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.escape import escaped
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.failure_reasons import Reason, answered, one_line
-from canaryproxy.probes.http_client import (
-    MAX_RESPONSE_BYTES,
-    Call,
-    CallFailedError,
-    ContextOf,
-    called,
-    counted,
-    first_words,
-)
+from canaryproxy.probes.http_client import Call, CallFailedError, ContextOf, called, counted, first_words
 from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH
 
 BEGAN = "process_start_time_seconds"
@@ -158,7 +150,7 @@ def over_http(context_of: ContextOf) -> Scrape:
         headers |= {"user-agent": "canaryproxy-scrape", **dict(texts(resource.headers)), "connection": "close"}
         url = f"{'http' if tls is None else 'https'}://{at.authority}{resource.scrape}"
         wanted = SampleFilter(resource.counter or resource.gauge or "")
-        await read(Call(url, headers, TIMEOUT_SECONDS, tls, context_of), wanted.feed, MAX_BYTES)
+        await read(Call(url, headers, TIMEOUT_SECONDS, tls, context_of), wanted.feed, most=MAX_BYTES)
         wanted.end()
         return await wanted.values()
 
@@ -168,14 +160,14 @@ def over_http(context_of: ContextOf) -> Scrape:
 async def fetch(call: Call, **more: Any) -> bytes:
     """The body of a response with status 200. Raises `ScrapeError`."""
     body = bytearray()
-    await read(call, body.extend, MAX_RESPONSE_BYTES, **more)
+    await read(call, body.extend, **more)
     return bytes(body)
 
 
-async def read(call: Call, take: Callable[[bytes], None], most: int, **more: Any) -> None:
+async def read(call: Call, take: Callable[[bytes], None], **more: Any) -> None:
     """Pass the body of a response with status 200 to `take`, in pieces. Raises `ScrapeError`."""
     try:
-        async with called("GET", call, most=most, **more) as response:
+        async with called("GET", call, **more) as response:
             if response.status != 200:
                 raise ScrapeError(f"{answered(response.status)}{await first_words(response, call)}")
             how = response.headers.get("Content-Encoding", "identity").strip().lower()

@@ -1,6 +1,7 @@
 """One worker process as the supervisor sees it: its channel, its process handle and its state."""
 
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 
 from canaryproxy.ipc.channel import Channel
@@ -9,31 +10,31 @@ from canaryproxy.ipc.messages import Drain, Message, Publication
 from canaryproxy.processes.message_validation import WorkerMessageValidator
 from canaryproxy.processes.spawn import Handle
 
+Received = Callable[["WorkerLink", Message], None]
+Lost = Callable[["WorkerLink"], None]
+Refuse = Callable[["WorkerLink", str], None]
 
+
+@dataclass(eq=False)
 class WorkerLink:
     """One worker process; `began` is its first generation. Invalid bytes are passed to `refuse`, with a reason."""
 
-    def __init__(
-        self,
-        slot: int,
-        began: int,
-        validator: WorkerMessageValidator,
-        *,
-        received: Callable[["WorkerLink", Message], None],
-        lost: Callable[["WorkerLink"], None],
-        refuse: Callable[["WorkerLink", str], None],
-    ) -> None:
-        self.slot = slot
-        self.began = began
-        self.validator = validator
-        self.acknowledged = -1
-        self.silence = 0
-        self.unacknowledged = 0
-        self.unread = 0
-        self.doomed = False
-        self.strange = False
-        self.cut: int | None = None
-        self.handle: Handle | None = None
+    slot: int
+    began: int
+    validator: WorkerMessageValidator
+    received: InitVar[Received]
+    lost: InitVar[Lost]
+    refuse: InitVar[Refuse]
+    acknowledged: int = field(default=-1, init=False)
+    silence: int = field(default=0, init=False)
+    unacknowledged: int = field(default=0, init=False)
+    unread: int = field(default=0, init=False)
+    doomed: bool = field(default=False, init=False)
+    strange: bool = field(default=False, init=False)
+    cut: int | None = field(default=None, init=False)
+    handle: Handle | None = field(default=None, init=False)
+
+    def __post_init__(self, received: Received, lost: Lost, refuse: Refuse) -> None:
         reject = partial(refuse, self)
         self.channel = Channel(partial(received, self), partial(lost, self), UP, refuse=reject, fair=True)
 
