@@ -1,9 +1,8 @@
 """The process that workers are forked from: it has imported the data plane, and has no thread and no event loop.
 
-A fork takes milliseconds where a fresh interpreter takes a quarter of a second, so a dead worker is replaced before a
-client notices, and all workers share the memory of the code. Orders come over a socket: each message passes the channel
-of a new worker and is answered with the worker's pid and pidfd. When the socket closes, the fork server kills its
-workers, unless it was ordered to retire.
+A fork takes milliseconds where a fresh interpreter takes a quarter of a second, and workers share the memory of the
+code. Each order passes the channel of a new worker and is answered with its pid and pidfd. When the control socket
+closes, the fork server kills its workers, unless it was ordered to retire.
 
 It runs isolated (`canaryproxy.isolated`). Its arguments are inherited file descriptors: control socket, shared memory,
 listeners.

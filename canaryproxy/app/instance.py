@@ -141,16 +141,9 @@ class Instance:
 
         deltas: Deltas = Subscription()
         self.workers = Workers(count, Processes(sockets, count), begin, deltas)
-        outside = Environment(
-            self._lookup,
-            health.over_http(client_context),
-            hooks.over_http(client_context),
-            scrape.over_http(client_context),
-            external_checks.over_http(client_context),
-            random.random,
-            time.monotonic,
-            time.time,
-        )
+        calls = health.over_http(client_context), hooks.over_http(client_context)
+        sources = scrape.over_http(client_context), external_checks.over_http(client_context)
+        outside = Environment(self._lookup, *calls, *sources, random.random, time.monotonic, time.time)
         listeners = min(MAX_SUBSCRIBERS, max(machine.connections_aside(self._files_open) // 4, 1))
         sizes = {"workers": count, "listeners": listeners}
         self.plane = ControlPlane(self._config, self._load, store, self.workers, deltas, outside, **sizes)

@@ -23,7 +23,10 @@ MAX_WAITING = 256
 
 MAX_SUBSCRIBERS = 64
 
-NO_CANARIES_REMOVED: Mapping[str, RolloutIdentity] = MappingProxyType({})
+Gone = Mapping[str, RolloutIdentity]
+"""Rollouts of removed routes."""
+
+NOTHING_GONE: Gone = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,21 +170,16 @@ def publish_rollout(
 
 
 def publish_config(
-    events: EventBus,
-    heard: Mapping[str, Notice],
-    reload: Reload,
-    actor: str,
-    generation: int,
-    gone: Mapping[str, RolloutIdentity] = NO_CANARIES_REMOVED,
+    events: EventBus, heard: Mapping[str, Notice], reload: Reload, generation: int, gone: Gone = NOTHING_GONE
 ) -> None:
     """Log and publish the effects of an edited config. `gone` are the rollouts of removed routes."""
     notices = [*heard.items(), *((route, one) for route, notes in reload.edits.items() for one in notes)]
     for route, one in notices:
         names = identity_fields(gone[route]) if route in gone else {}
-        fields = {"actor": actor, "generation": generation, **names}
+        fields = {"actor": "operator", "generation": generation, **names}
         _publish_notice(events, "config", route, one, fields, applied=True)
     for route, done in reload.begun.items():
-        publish_rollout(events, route, done.rollout, done.notice, actor, generation)
+        publish_rollout(events, route, done.rollout, done.notice, "operator", generation)
 
 
 def _publish_notice(

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig, When
+from canaryproxy.config.schema.rollout import RolloutConfig
 from canaryproxy.control.events import rollout_fields
+from canaryproxy.control.results import RolloutResult
 from canaryproxy.model.document import Document
 from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 from canaryproxy.probes.failure_reasons import answered
@@ -93,21 +95,12 @@ class Hooks:
         self._answers[moment] = (self._clock(), answer)
         del self._asking[moment]
 
-    def notify(
-        self,
-        route: str,
-        hooks: Sequence[HookConfig],
-        notify: NotifyConfig | None,
-        rollout: Rollout,
-        event: Sequence[Notice],
-        at: float,
-        *,
-        turned: bool,
-    ) -> None:
+    def notify(self, route: str, config: RolloutConfig, done: RolloutResult, at: float, *, turned: bool) -> None:
         """Call all hooks of an event in the background; those of an end once, when the phase has `turned`."""
-        for one in event:
-            for hook in hooks:
-                ended = turned and hook.when == ENDS.get(rollout.phase) and one is event[-1]
+        rollout, notify = done.rollout, config.notify
+        for one in done.notice:
+            for hook in config.hooks:
+                ended = turned and hook.when == ENDS.get(rollout.phase) and one is done.notice[-1]
                 if hook.when == "event" or ended:
                     self._send(route, hook, document(route, rollout, hook, one, at))
             if notify is not None and SEVERITY_ORDER[one.severity] >= SEVERITY_ORDER[notify.min_severity]:

@@ -71,7 +71,7 @@ class Reconfiguration:
         reload = self._follow(compare(None, self._topology.config), self._states.state)
         await self._topology.start()
         self._controller.refresh()
-        publish_config(self._events, heard, reload, OPERATOR.name, self._tables.generation)
+        publish_config(self._events, heard, reload, self._tables.generation)
         self._intake.follow(self._topology.config, self._judges.configure(self._topology.config, self._clock()))
         async with self._states.writing:
             await self._states.keep()
@@ -138,7 +138,7 @@ class Reconfiguration:
             reload = self._apply_reload(config, edits, was)
         certified = not restart and self._tables.update_certificates(config)
         left = gone(was, self._states.state)
-        publish_config(self._events, heard.notices, reload, OPERATOR.name, self._tables.generation, left)
+        publish_config(self._events, heard.notices, reload, self._tables.generation, left)
         publish_change(self._events, before, self._topology.config, self._tables.generation)
         self._rollouts.reloaded(reload)
         await self._states.keep()

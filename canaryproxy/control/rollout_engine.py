@@ -71,8 +71,7 @@ class Notifier:
             self.ended[route, "superseded", ""] += 1
         if done.rollout.step != before.step:
             self._warn(route)
-        hooks, notify = config.rollout.hooks, config.rollout.notify
-        self._hooks.notify(route, hooks, notify, done.rollout, done.notice, self._wall_clock(), turned=turned)
+        self._hooks.notify(route, config.rollout, done, self._wall_clock(), turned=turned)
 
     def _warn(self, route: str) -> None:
         """Warn of a step that will take longer than its timeout."""

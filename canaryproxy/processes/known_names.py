@@ -1,8 +1,5 @@
 """The names that workers may report: those of every published table, because an exchange keeps the decision it began
-with. Pure.
-
-A download that takes hours is reported under names that are in no table any more. Replaced names therefore stay known:
-the last `MAX_TABLES` of each kind and route, and as many routes.
+with. Replaced names stay known (a download may take hours): the last `MAX_TABLES` of each kind and route. Pure.
 """
 
 from collections.abc import Iterable, Set

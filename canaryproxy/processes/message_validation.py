@@ -1,11 +1,8 @@
 """Which messages a worker may send, and when. Pure.
 
-A worker parses untrusted bytes and may be compromised, so its messages are believed within bounds only: published
-names, counts that one worker can reach in the time it reports, and a clock in step with ours. Anything else raises
-`OutOfBoundsError`, and the worker is killed. Within the bounds a worker can lie about its own traffic: no other process
-can know it.
-
-The sum of all counts of a report is bounded, too (`RATE`).
+A worker parses untrusted bytes and may be compromised, so only published names, counts that one worker can reach in the
+time it reports (`RATE`), and a clock in step with ours are accepted. Anything else raises `OutOfBoundsError`, and the
+worker is killed. Within the bounds a worker can lie about its own traffic.
 """
 
 import math

@@ -1,8 +1,7 @@
 """Starting processes: the fork server, and workers through it.
 
-Everything is inherited by file descriptor: listening sockets, shared memory, the control socket. The processes stay in
-our session and process group. They run this package and nothing from the working directory, PYTHONPATH or the user's
-site-packages (`isolated`), with an environment that holds no token (`environment`).
+Sockets and memory are inherited by file descriptor. The processes run this package and nothing from the working
+directory, PYTHONPATH or the user's site-packages (`isolated`), with an environment that holds no token (`environment`).
 """
 
 import asyncio

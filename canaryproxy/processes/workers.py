@@ -1,11 +1,9 @@
 """Starting, supervising and replacing workers, and publishing tables to them.
 
-A table is in effect once each worker has acknowledged it or has ended: a successor starts with the newest table.
-Waiting for a generation therefore means waiting for the workers that started before it. A worker that does not
-acknowledge within two seconds, or sends nothing for ten, is killed. These times are counted in ticks of this process,
-so that a supervisor that was itself stopped does not blame its workers.
-
-A worker parses untrusted bytes. A worker whose message is invalid (`message_validation`) is killed and replaced, too.
+A table is in effect once each worker has acknowledged it or has ended: a successor starts with the newest table. A
+worker that does not acknowledge within two seconds, or sends nothing for ten, is killed, as is one whose message is
+invalid (`message_validation`). Times are counted in ticks of this process: a supervisor that was itself stopped must
+not blame its workers.
 """
 
 import asyncio
