@@ -12,7 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -80,28 +80,21 @@ class ControlSockets:
             self.local.remove()
 
 
+@dataclass(eq=False)
 class Instance:
     """One proxy. `load` reads the config again, `path` is the file to watch, `report` gets every delta."""
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        load: Callable[[], Config] | None = None,
-        path: Path | None = None,
-        report: Callable[[Delta], None] | None = None,
-        lookup: Lookup = system_lookup,
-    ) -> None:
-        self._config = config
-        self._load = load
-        self._path = path
-        self._report = report
-        self._lookup = lookup
-        self._tasks: list[asyncio.Task[None]] = []
-        self.control_listeners = ControlListeners()
-        self.addresses: tuple[tuple[str, int], ...] = ()
-        self.admin_address: tuple[str, int] | None = None
-        self.probes_address: tuple[str, int] | None = None
+    _config: Config
+    _: KW_ONLY
+    load: Callable[[], Config] | None = None
+    path: Path | None = None
+    report: Callable[[Delta], None] | None = None
+    lookup: Lookup = system_lookup
+    control_listeners: ControlListeners = field(default_factory=ControlListeners, init=False)
+    addresses: tuple[tuple[str, int], ...] = field(default=(), init=False)
+    admin_address: tuple[str, int] | None = field(default=None, init=False)
+    probes_address: tuple[str, int] | None = field(default=None, init=False)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     def __repr__(self) -> str:
         return f"<Instance on {', '.join(map(display, self.addresses)) or 'nothing'}>"
@@ -113,7 +106,7 @@ class Instance:
         """
         server = self._config.server
         store = open_store(server.state)
-        check_log(server.access_log, *filter(None, (self._path, state_location(server.state))))
+        check_log(server.access_log, *filter(None, (self.path, state_location(server.state))))
         self._files_open = machine.raise_file_limit(machine.wanted_files(self._config))
         for words in machine.warnings(self._config, self._files_open):
             log.warning("%s", words)
@@ -143,12 +136,12 @@ class Instance:
         self.workers = Workers(count, Processes(sockets, count), begin, deltas)
         calls = health.over_http(client_context), hooks.over_http(client_context)
         sources = scrape.over_http(client_context), external_checks.over_http(client_context)
-        outside = Environment(self._lookup, *calls, *sources, random.random, time.monotonic, time.time)
+        outside = Environment(self.lookup, *calls, *sources, random.random, time.monotonic, time.time)
         listeners = min(MAX_SUBSCRIBERS, max(machine.connections_aside(self._files_open) // 4, 1))
         sizes = {"workers": count, "listeners": listeners}
-        self.plane = ControlPlane(self._config, self._load, store, self.workers, deltas, outside, **sizes)
-        if self._report is not None:
-            report = self._report
+        self.plane = ControlPlane(self._config, self.load, store, self.workers, deltas, outside, **sizes)
+        if self.report is not None:
+            report = self.report
             deltas.subscribe(lambda news: report(news.delta) if isinstance(news, WorkerReport) else None)
 
     async def _start_services(self, control_sockets: ControlSockets) -> None:
@@ -164,10 +157,10 @@ class Instance:
             self._expire(),
         ):
             self._tasks.append(asyncio.get_running_loop().create_task(work))
-        if self._path is not None:
+        if self.path is not None:
             watches = Watches()
-            watches.poll((self._path, *self.config.files))
-            self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self._path, watches)))
+            watches.poll((self.path, *self.config.files))
+            self._tasks.append(asyncio.get_running_loop().create_task(self._watch(self.path, watches)))
 
     async def _open_doors(self, control_sockets: ControlSockets) -> None:
         listeners = self.control_listeners

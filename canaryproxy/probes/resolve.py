@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 
@@ -29,23 +30,16 @@ async def system_lookup(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(address[0]) for family, _, _, _, address in found if family == found[0][0]))
 
 
+@dataclass(eq=False)
 class Resolver:
     """Keeps `answers` for `names()`, and in `failures` why a name has none; calls `changed` when an answer changes."""
 
-    def __init__(
-        self,
-        lookup: Lookup,
-        names: Callable[[], frozenset[str]],
-        changed: Callable[[], None],
-        failures: FailingDependencies,
-        period: float | None = None,
-    ) -> None:
-        self.answers: dict[str, tuple[str, ...]] = {}
-        self.failures = failures
-        self._lookup = lookup
-        self._names = names
-        self._changed = changed
-        self._period = PERIOD_SECONDS if period is None else period
+    _lookup: Lookup
+    _names: Callable[[], frozenset[str]]
+    _changed: Callable[[], None]
+    failures: FailingDependencies
+    _period: float = PERIOD_SECONDS
+    answers: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         return f"<Resolver {self.answers}>"
