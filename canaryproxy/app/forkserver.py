@@ -115,6 +115,7 @@ def _serve(control: int, memory: int, *listeners: int) -> None:
     sockets = [socket.socket(fileno=one) for one in listeners]
     shared = mmap.mmap(memory, 0)
     os.close(memory)
+    # Frozen objects are not touched by collections, so their pages stay shared after a fork.
     gc.collect()
     gc.freeze()
     link = ForkServer(socket.socket(fileno=control), shared, sockets).serve()

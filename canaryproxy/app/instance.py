@@ -110,6 +110,7 @@ class Instance:
         self._files_open = machine.raise_file_limit(machine.wanted_files(self._config))
         for words in machine.warnings(self._config, self._files_open):
             log.warning("%s", words)
+        # Sockets first: an address in use must fail the start before any process exists.
         control_sockets, sockets = open_sockets(self._config)
         self.addresses = tuple(sock.getsockname()[:2] for sock in sockets)
         self._compose(sockets, store)

@@ -143,6 +143,7 @@ async def _run_until_stopped(
         return 128 + early.result()
     starting.result()
     started.set()
+    # Objects made at start live as long as the process: keep them out of every later collection.
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)

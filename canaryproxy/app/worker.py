@@ -165,6 +165,7 @@ async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.
     worker = Worker(loop, sockets, memory)
     worker.channel.send(own_build())
     await worker.channel.connect(loop, link)
+    # Objects made at start live as long as the process: keep them out of every later collection.
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS)

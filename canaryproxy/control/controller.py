@@ -239,6 +239,7 @@ class Controller:
             task = asyncio.get_running_loop().create_task(self.keep())
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
+            # `wait`, not `wait_for`: a timeout must not cancel the write.
             await asyncio.wait({task}, timeout=STORE_TIMEOUT_SECONDS)
 
     async def keep(self) -> None:

@@ -99,6 +99,7 @@ class EventBus:
         mine = [queue for queue, by_address, by_owner in same if (address and by_address) or (owner and by_owner)]
         full = len(self._listeners) >= self._places
         if full or self._over_share(address, owner):
+            # A subscriber that lags loses least; the dict keeps the oldest first.
             victim = next((queue for queue in (self._listeners if full else mine) if self._listeners[queue].lags), None)
             if victim is None and full and not self._over_share(address, owner):
                 victim = self._longest_of_the_most(address)

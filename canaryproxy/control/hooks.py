@@ -119,6 +119,7 @@ class Hooks:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
             refusal = await self._post(whom, what)
+            # 4xx is a decision of the receiver, not an outage: no retry.
             if not refusal or refusal.startswith("HTTP status 4"):
                 break
         self._note(route, whom, refusal)

@@ -213,6 +213,7 @@ class Judges:
         self._ticks += 1
         for number, name in enumerate(list(self._judges)):
             if number % ROUTES_PER_TURN == ROUTES_PER_TURN - 1:
+                # A rollback may be waiting for the event loop.
                 await asyncio.sleep(0)
             if name in self._judges:
                 with self._guarded(name) as judge:

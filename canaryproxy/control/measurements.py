@@ -101,6 +101,7 @@ class Measurements:
     async def _again(self, route: str, source: Source) -> None:
         pause = source.interval if isinstance(source, CheckConfig) else pause_of(source)
         block: MeasurementBlock | None = None
+        # Spread the queries of many routes over the interval.
         await asyncio.sleep(pause * random.random())
         while True:
             checks = self._judges.check_set(route) if self._weight_of(route) else None

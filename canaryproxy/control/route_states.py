@@ -90,6 +90,7 @@ class RouteStates:
         self._failing = False
         self._health_at_load = StorageHealth()
         self._write_error = ""
+        # One thread, so that writes reach the disk in the order of the changes.
         self._thread = ThreadPoolExecutor(1, "canaryproxy-state")
         self.writing = asyncio.Lock()
         self.durable = True
@@ -211,6 +212,7 @@ class RouteStates:
         before = self.state.get(route)
         after = self._revised(route, after)
         await self._save({**self.state, route: after}, [self._audit(actor, action, route, detail, generation, after)])
+        # An abort may have been `put` while the disk was busy: it wins.
         if self.state.get(route) is not before:
             raise RevisionConflictError(route)
         self.state = {**self.state, route: after}

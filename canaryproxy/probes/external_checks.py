@@ -67,6 +67,7 @@ def prometheus_number(answer: Any) -> float:
 def json_number(answer: Any, pointer: str) -> float:
     """The number at a JSON pointer (RFC 6901); true is 1, false is 0. Raises `ScrapeError`."""
     for part in pointer.split("/")[1:]:
+        # In this order: RFC 6901, section 4.
         key = part.replace("~1", "/").replace("~0", "~")
         try:
             answer = answer[int(key)] if isinstance(answer, list) else answer[key]

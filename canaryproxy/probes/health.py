@@ -156,6 +156,7 @@ class Health:
     async def _run(self, endpoint: Endpoint, check: HealthCheckSpec) -> None:
         """Check one endpoint periodically. A changed spec starts with the state the old one found."""
         streak = Streak(check, healthy=endpoint not in self.unhealthy)
+        # Spread the checks of many endpoints over the interval.
         await asyncio.sleep(check.interval * random.random())
         while True:
             answer = await self._asked(endpoint, check)

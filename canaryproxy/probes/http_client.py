@@ -216,6 +216,7 @@ def _small(info: Any) -> socket.socket:
     """A socket with a small receive buffer."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family, kind, protocol)
+    # A small window makes the server wait, instead of this process buffering its response.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ)
     return made
 

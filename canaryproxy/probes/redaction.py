@@ -48,6 +48,7 @@ def secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
         if name.lower() not in OURS:
             found |= {one for one in (value, *value.split(" ")) if len(one) >= MIN_SECRET_LENGTH}
     found |= {unquote(one) for one in found}
+    # The longest first: a secret may be part of another one.
     return tuple(sorted(found, key=len, reverse=True))
 
 

@@ -66,6 +66,7 @@ class Resolver:
         """The sorted answer, empty on failure, which is logged now and then."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
+                # DNS servers rotate their answers: only another set of addresses is a change.
                 answer = tuple(sorted(await self._lookup(name)))
         except (OSError, UnicodeError, TimeoutError) as error:
             answer, reason = (), getattr(error, "strerror", None) or str(error) or "no answer in time"

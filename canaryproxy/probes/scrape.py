@@ -84,6 +84,7 @@ class SampleFilter:
         if len(self._rest) > MAX_LINE_BYTES:
             if self._pattern.match(self._rest):
                 self._keep(self._rest)
+            # The rest of an overlong line is skipped: no line ending must mean no unbounded buffer.
             self._rest, self._skipping = b"", True
 
     def end(self) -> None:

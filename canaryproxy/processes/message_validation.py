@@ -147,6 +147,7 @@ class WorkerMessageValidator:
             raise OutOfBoundsError("a message", type(message).__name__, "those of workers")
 
     def _count_message(self, now: float) -> None:
+        # A token bucket; a table that was just sent may raise the level above BURST.
         passed, self._heard = max(now - self._heard, 0.0), now
         self._messages = min(self._messages + passed * MESSAGES, max(self._messages, BURST)) - 1
         if self._messages < 0:
@@ -183,6 +184,7 @@ class WorkerMessageValidator:
         if not max(since, floor) <= delta.at <= now + MAX_AHEAD_SECONDS:
             raise OutOfBoundsError("at", delta.at, f"{max(since, floor):.3f} to {now + MAX_AHEAD_SECONDS:.3f}")
         if delta.at > since:
+            # Unused room is kept for one second only: an idle worker cannot save up for a forged burst.
             self._room = min(self._room, RATE) + RATE * (delta.at - since)
             self._at = delta.at
         self._room -= self._spent(delta)

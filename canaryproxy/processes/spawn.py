@@ -96,6 +96,7 @@ class Processes:
         self._spawn()
 
     def _spawn(self) -> None:
+        # SEQPACKET keeps message boundaries: an order arrives together with its descriptor.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
@@ -129,6 +130,7 @@ class Processes:
             return
         except OSError:
             data, descriptors, flags = b"", [], 0
+        # A truncated or short message is no answer; pid 0 marks it as such.
         pid = PID.unpack(data)[0] if len(data) == PID.size and not flags & socket.MSG_TRUNC else 0
         if pid < MIN_PID or not self._births:
             self._misunderstood(data, descriptors)

@@ -230,6 +230,7 @@ class Workers:
         if link.strange:
             return
         try:
+            # No floor until LATE_TICKS have passed: at start reports of any age are timely.
             link.validator.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE_TICKS else 0.0)
         except OutOfBoundsError as error:
             self._refuse(link, str(error), BOUNDS)
