@@ -78,7 +78,7 @@ class VersionTracker:
     def now(self, route: str, given: str = "", stable: str = "") -> RolloutIdentity:
         """The identity of a rollout that would begin now; `given` and `stable` are versions named in a request."""
         canary = self.announced_name(route, "canary")
-        # Random bits: two rollouts may begin in the same millisecond after a restart.
+        # Random bits tell apart rollouts that begin in the same second.
         fresh = identifier(self._wall_clock(), secrets.randbits(32))
         return RolloutIdentity(fresh, given, canary, stable or self.announced_name(route, "stable"))
 

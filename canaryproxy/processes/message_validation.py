@@ -184,7 +184,7 @@ class WorkerMessageValidator:
         if not max(since, floor) <= delta.at <= now + MAX_AHEAD_SECONDS:
             raise OutOfBoundsError("at", delta.at, f"{max(since, floor):.3f} to {now + MAX_AHEAD_SECONDS:.3f}")
         if delta.at > since:
-            # Unused room is kept for one second only: an idle worker cannot save up for a forged burst.
+            # Room left over by earlier reports counts for one second at most.
             self._room = min(self._room, RATE) + RATE * (delta.at - since)
             self._at = delta.at
         self._room -= self._spent(delta)
