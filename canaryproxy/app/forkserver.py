@@ -106,7 +106,7 @@ def main(arguments: list[str]) -> None:
         try:
             _serve(*map(int, arguments))
         except Exception:
-            log.exception("the process ends")
+            log.exception("fork server ends after an internal error")
             sys.exit(1)
 
 

@@ -70,7 +70,7 @@ class Worker:
         try:
             self._follow(message)
         except Exception:
-            log.exception("the worker ends")
+            log.exception("worker ends after an internal error")
             raise
 
     def _follow(self, message: Message) -> None:
@@ -95,7 +95,7 @@ class Worker:
         """A worker whose report or drain task failed is useless: end it."""
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("the worker ends", exc_info=task.exception())
+            log.error("worker ends after an internal error", exc_info=task.exception())
             self.ended.set()
 
     def _begin(self, begin: WorkerConfig) -> None:

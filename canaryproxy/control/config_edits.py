@@ -174,12 +174,12 @@ def waits(state: RouteState) -> str:
 
 def differences(before: Mapping[str, RouteState], after: Mapping[str, RouteState]) -> dict[str, Notice]:
     """What a config has changed in each route."""
-    changed = {name: _heard(before.get(name), one) for name, one in after.items() if before.get(name) != one}
-    said = {name: one for name, one in changed.items() if one is not None}
-    return said | {name: _gone(before[name]) for name in before.keys() - after.keys()}
+    changed = {name: _notice_of(before.get(name), one) for name, one in after.items() if before.get(name) != one}
+    notices = {name: one for name, one in changed.items() if one is not None}
+    return notices | {name: _gone(before[name]) for name in before.keys() - after.keys()}
 
 
-def _heard(before: RouteState | None, after: RouteState) -> Notice | None:
+def _notice_of(before: RouteState | None, after: RouteState) -> Notice | None:
     """None where nothing was edited: an older version did not store what the file says of the canary."""
     if before is None:
         return Notice("info", f"new route, {'without a canary' if after.plain else f'weight {after.weight / 100:g}'}")
@@ -195,12 +195,12 @@ def _heard(before: RouteState | None, after: RouteState) -> Notice | None:
         severity = "warning"
         words.append(waits(after))
     elif before.waiting != after.waiting:
-        words.append("the file's weight is what it was, none waits")
+        words.append("the file's weight is the old one again, none waits")
     if before.file_rules != after.file_rules:
         words.append("rules of the file" if before.rules is None else "rules of the file, in place of the API's")
     if not words and before.file_weight == after.file_weight:
         return None
-    return Notice(severity, "; ".join(words) or "weight of the file, as it was")
+    return Notice(severity, "; ".join(words) or "weight of the file, unchanged")
 
 
 def _of_canary(before: RouteState, after: RouteState) -> list[str]:
@@ -216,6 +216,6 @@ def _gone(before: RouteState) -> Notice:
     """A removed route. A renamed one counts as removed and added."""
     rollout = before.rollout
     if rollout.phase == "idle":
-        return Notice("info", "the route has left the config, and is forgotten")
-    words = f"the route has left the config, and with it its rollout: {rollout.phase}, {failure_text(rollout)}"
+        return Notice("info", "route removed from the config")
+    words = f"route removed from the config, and with it its rollout: {rollout.phase}, {failure_text(rollout)}"
     return Notice("warning", f"{words}, {before.weight / 100:g} % to the canary")

@@ -185,8 +185,8 @@ def over_http(context_of: ContextOf) -> Post:
         call = Call.configured(whom.url, whom, headers, context_of)
         try:
             async with called("POST", call, data=json.dumps(what)) as response:
-                said = await first_words(response, call)
-                return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
+                words = await first_words(response, call)
+                return "" if 200 <= response.status < 300 else f"{answered(response.status)}{words}"
         except CallFailedError as error:
             return str(error)
 

@@ -35,7 +35,7 @@ from canaryproxy.rollout.state import summary
 
 log = logging.getLogger("canaryproxy")
 
-OWN_FAULT = "canaryproxy made a mistake with it, which the log describes; the config may be right"
+OWN_FAULT = "internal error, see the log; the config may be valid"
 
 
 @dataclass(eq=False)
@@ -66,12 +66,12 @@ class Reconfiguration:
 
     async def start(self) -> Reload:
         """Load the state, apply edits made meanwhile, and publish. Pass the result to `RolloutEngine.reloaded`."""
-        heard = await self._states.load(self._topology.file)
+        notices = await self._states.load(self._topology.file)
         self._topology.config = effective(self._topology.file, self._states.state)
         reload = self._follow(compare(None, self._topology.config), self._states.state)
         await self._topology.start()
         self._controller.refresh()
-        publish_config(self._events, heard, reload, self._tables.generation)
+        publish_config(self._events, notices, reload, self._tables.generation)
         self._intake.follow(self._topology.config, self._judges.configure(self._topology.config, self._clock()))
         async with self._states.writing:
             await self._states.keep()
@@ -130,15 +130,15 @@ class Reconfiguration:
         before, was = self._topology.config, self._states.state
         guessed = effective(config, was)
         edits = await asyncio.to_thread(compare, before, guessed)
-        heard = await self._states.apply_config(config, self._tables.generation)
+        applied = await self._states.apply_config(config, self._tables.generation)
         generation = self._tables.generation
         with self._all_or_nothing():
-            self._states.follow(heard)
+            self._states.follow(applied)
             edits = compare_again(edits, before, guessed, effective(config, self._states.state))
             reload = self._apply_reload(config, edits, was)
         certified = not restart and self._tables.update_certificates(config)
         left = gone(was, self._states.state)
-        publish_config(self._events, heard.notices, reload, self._tables.generation, left)
+        publish_config(self._events, applied.notices, reload, self._tables.generation, left)
         publish_change(self._events, before, self._topology.config, self._tables.generation)
         self._rollouts.reloaded(reload)
         await self._states.keep()

@@ -79,7 +79,7 @@ class Notifier:
         estimate, traffic = self._observer.estimate(route), self._observer.traffic(route)
         if rollout.phase == "progressing" and estimate > (config.step_timeout or LONG_STEP_SECONDS):
             rounded = f"about {wording.seconds(float(f'{estimate:.2g}'))}" if math.isfinite(estimate) else ""
-            needs, step = rounded or "traffic, of which there is none", f"{rollout.weight / 100:g}"
+            needs, step = rounded or "traffic, but there is none", f"{rollout.weight / 100:g}"
             rate = wording.number(traffic)
             log.warning("%s: at %s requests/s the step to %s %% needs %s", route, rate, step, needs)
 

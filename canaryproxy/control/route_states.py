@@ -125,23 +125,23 @@ class RouteStates:
 
     async def load(self, config: Config) -> dict[str, Notice]:
         """Load the state and apply the config to it; returns the changes. A lost state turns all canaries off."""
-        said = await asyncio.to_thread(_fingerprints, config)
+        prints = await asyncio.to_thread(_fingerprints, config)
         kept = None
         try:
             kept = await self._in_thread(self._store.load)
-            self.state = reconcile(kept or {}, config, said, self._wall_clock())
+            self.state = reconcile(kept or {}, config, prints, self._wall_clock())
         except ports.CorruptStateError as error:
             log.error("the state is lost, all weights are 0 until an operator sets them: %s", error)
-            self.state = latch(config, said, "the kept state was damaged")
+            self.state = latch(config, prints, "the kept state was damaged")
             self._health_at_load = StorageHealth("damaged", str(error))
         except ports.TooNewStateError as error:
             log.error("state was written by a newer version; every canary is off and changes are refused: %s", error)
-            self.state = self._stamped({}, latch(config, said, TOO_NEW_TEXT), config)
+            self.state = self._stamped({}, latch(config, prints, TOO_NEW_TEXT), config)
             self._health_at_load = StorageHealth("too_new", str(error))
             return {}
         except ports.UnreadableStateError as error:
             log.error("the state cannot be read, all weights are 0 until an operator sets them: %s", error)
-            self.state = self._stamped({}, latch(config, said, UNREADABLE_TEXT), config)
+            self.state = self._stamped({}, latch(config, prints, UNREADABLE_TEXT), config)
             self._health_at_load = StorageHealth("unreadable", str(error))
             return {}
         for name, one in self.state.items():
@@ -165,15 +165,15 @@ class RouteStates:
             lost = latch(config, prints, reason)
             state |= {name: lost[name] for name in state.keys() - before.keys()}
         state = self._stamped(before, state, config)
-        said = differences(before, state)
+        notices = differences(before, state)
         if state != before:
-            audits = self._audits(said, {**before, **state}, generation)
+            audits = self._audits(notices, {**before, **state}, generation)
             try:
                 await self._save(state, audits)
             except ports.UnwritableStateError as error:
                 self._queue_audits(audits)
                 log.error("the config is applied, but the state cannot be written: %s", error)
-        return AppliedConfig(config, prints, canaries, before, state, said)
+        return AppliedConfig(config, prints, canaries, before, state, notices)
 
     def follow(self, changes: AppliedConfig) -> None:
         """Put an applied config into effect, rebasing what was `put` meanwhile. Compile the table without an await."""
@@ -323,9 +323,9 @@ def _fingerprints(config: Config) -> dict[str, Fingerprint]:
 def _read_digests(config: Config, state: State) -> tuple[dict[str, Fingerprint], dict[str, CanaryDocument]]:
     """Fingerprints by route, and the canaries set over the API whose files have changed. Blocks."""
     found = _fingerprints(config)
-    said = {name: one.canary for name, one in state.items() if name in found and one.canary is not None}
-    renewed = {name: canary.renewed() for name, canary in said.items()}
-    return found, {name: canary for name, canary in renewed.items() if canary is not said[name]}
+    of_api = {name: one.canary for name, one in state.items() if name in found and one.canary is not None}
+    renewed = {name: canary.renewed() for name, canary in of_api.items()}
+    return found, {name: canary for name, canary in renewed.items() if canary is not of_api[name]}
 
 
 def _renewed(state: State, canaries: Mapping[str, CanaryDocument]) -> dict[str, RouteState]:
@@ -337,5 +337,9 @@ def _warn_latched(route: str, state: RouteState) -> None:
     """Log that a canary set over the API is not valid any more."""
     canary = state.canary
     if canary is not None and canary.problem:
-        so = "there is none until that holds up again" if canary.version is None else "it goes on as it was read last"
+        so = (
+            "the route has none until it is valid again"
+            if canary.version is None
+            else "its last valid version stays in use"
+        )
         log.error("%s: the canary set through the API is no longer valid, %s: %s", route, so, canary.problem)

@@ -116,9 +116,9 @@ def reconcile(
     return {name: with_rules(state.get(name), route, prints[name], now) for name, route in config.routes.items()}
 
 
-def with_rules(before: RouteState | None, route: RouteConfig, said: Fingerprint, now: float = 0.0) -> RouteState:
-    """One route's state under its config, of which `said` is the fingerprint."""
-    weight, (rules, canary) = route.weight, said
+def with_rules(before: RouteState | None, route: RouteConfig, digests: Fingerprint, now: float = 0.0) -> RouteState:
+    """One route's state under its config, of which `digests` is the fingerprint."""
+    weight, (rules, canary) = route.weight, digests
     if before is None:
         return RouteState(weight, "file", weight, rules, heard=heard_of(route), file_canary=canary)
     after = before
@@ -131,15 +131,15 @@ def with_rules(before: RouteState | None, route: RouteConfig, said: Fingerprint,
     if after.plain:
         return replace(after, file_weight=weight, waiting=None)
     came = before.plain and after.canary is None and weight > 0
-    return _weight_from_file(after, weight, said=came or weight != after.file_weight)
+    return _weight_from_file(after, weight, changed=came or weight != after.file_weight)
 
 
-def _weight_from_file(before: RouteState, weight: int, said: bool) -> RouteState:
-    """Apply the file's weight where it was `said`: edited, or added with a canary. It waits while a rollout or a latch
+def _weight_from_file(before: RouteState, weight: int, changed: bool) -> RouteState:
+    """Apply the weight of the file if it `changed` (by an edit, or with an added canary). It waits while a rollout or a latch
     controls the weight. A weight that waited before a rollout succeeded goes on waiting, so that only `reset` takes the
     traffic away that the canary has won.
     """
-    if not said:
+    if not changed:
         return before if before.waiting is None else replace(before, waiting=None)
     waited = before.rollout.phase == "succeeded" and weight == before.waiting
     if before.latched or not before.settable or waited:
@@ -159,7 +159,7 @@ def _with_or_without(before: RouteState, after: RouteState, now: float) -> Route
             return after
         return replace(after, rollout=transition(NO_PLAN, after.rollout, RolloutEvent("added"), now)[0])
     why = "" if after.canary is None else after.canary.problem
-    facts = Observation(why=f"what is kept of the canary does not hold up: {why}" if why else "")
+    facts = Observation(why=f"the stored canary is not valid: {why}" if why else "")
     rollout = transition(NO_PLAN, after.rollout, RolloutEvent("removed", facts), now)[0]
     past = with_record(after.past, after.rollout, rollout, {}, now)
     after = replace(after, rollout=rollout, rules=_harmless(after.rules), past=past)
@@ -215,12 +215,12 @@ def later(revision: int, now: float) -> int:
 
 def effective(config: Config, state: State) -> Config:
     """The config with the canaries set over the API."""
-    said = {name: one.canary.version for name, one in state.items() if one.canary is not None}
-    if not said:
+    canaries = {name: one.canary.version for name, one in state.items() if one.canary is not None}
+    if not canaries:
         return config
     routes = dict(config.routes)
-    for name in said.keys() & routes.keys():
-        routes[name] = routes[name].model_copy(update={"canary": said[name]})
+    for name in canaries.keys() & routes.keys():
+        routes[name] = routes[name].model_copy(update={"canary": canaries[name]})
     return config.model_copy(update={"routes": routes})
 
 

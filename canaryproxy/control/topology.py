@@ -37,7 +37,7 @@ class Topology:
         try:
             self.changes.publish(None)
         except Exception:
-            log.exception("endpoints have changed, and no table could be made of it; the last one serves")
+            log.exception("internal error while endpoints changed; the last table stays in use")
 
     def names(self) -> frozenset[str]:
         """The names to resolve, those of a config that is `coming` included."""

@@ -65,14 +65,14 @@ class VersionTracker:
 
     def announced_name(self, route: str, side: VersionName) -> str:
         """The version reported by all healthy endpoints (empty if they differ), or else the config's."""
-        versions = self._topology.config.routes[route]
-        config: VersionConfig | None = versions.canary if side == "canary" else versions.stable
+        sides = self._topology.config.routes[route]
+        config: VersionConfig | None = sides.canary if side == "canary" else sides.stable
         if config is None:
             return ""
         if config.health is None or not config.health.version_header:
             return config.version
-        ends, said = self._topology.endpoints(route)[side], self._topology.health.versions
-        reported = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
+        ends, versions = self._topology.endpoints(route)[side], self._topology.health.versions
+        reported = {versions.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
         return reported.pop() if len(reported) == 1 else ""
 
     def now(self, route: str, given: str = "", stable: str = "") -> RolloutIdentity:
@@ -113,7 +113,7 @@ class VersionTracker:
             if reported:
                 noted = self._names.setdefault(route, CanaryName(reported, reported, self._clock()))
                 if noted.update(reported, self._clock()):
-                    log.info("%s: the canary is %s now", route, reported)
+                    log.info("%s: the canary reports version %s now", route, reported)
                     found.append(route)
         return found
 

@@ -179,7 +179,7 @@ class Health:
         try:
             return await self._ask(endpoint, check)
         except Exception as error:
-            log.exception("endpoint %s could not be checked", endpoint.authority)
+            log.exception("internal error while checking endpoint %s", endpoint.authority)
             return HealthAnswer(passed=False, reason=ours(type(error).__name__))
 
     def _lack(self, endpoint: Endpoint, reason: Reason) -> None:

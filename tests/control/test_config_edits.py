@@ -297,7 +297,7 @@ async def test_a_route_that_leaves_or_is_renamed_has_an_event_and_its_name_begin
         if not event.route:
             continue
         seen[event.route], about[event.route] = str(event.detail["sentence"]), event.detail["rollout_id"]
-    assert seen["shop"].startswith("the route has left the config")
+    assert seen["shop"].startswith("route removed from the config")
     assert about == {"shop": None if phase == "idle" else left, "store": None}
     assert seen["store"] == "new route, weight 0"
     assert (await bench.ledger.history("shop", 1))[0].detail == seen["shop"]

@@ -210,7 +210,7 @@ async def test_a_step_that_will_take_long_is_warned_of(caplog: pytest.LogCapture
     quiet = Bench("steps: [1, 100]")
     await quiet.reconfiguration.start()
     await quiet.rollouts.do("shop", "start", JO)
-    assert "the step to 1 % needs traffic, of which there is none" in caplog.text
+    assert "the step to 1 % needs traffic, but there is none" in caplog.text
 
 
 async def test_with_analysis_off_time_alone_raises_it() -> None:
