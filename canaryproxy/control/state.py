@@ -135,9 +135,8 @@ def with_rules(before: RouteState | None, route: RouteConfig, digests: Fingerpri
 
 
 def _weight_from_file(before: RouteState, weight: int, changed: bool) -> RouteState:
-    """Apply the weight of the file if it `changed` (by an edit, or with an added canary). It waits while a rollout or a latch
-    controls the weight. A weight that waited before a rollout succeeded goes on waiting, so that only `reset` takes the
-    traffic away that the canary has won.
+    """Apply the weight of the file if it `changed`. It waits while a rollout or a latch controls the weight. One that
+    waited before a rollout succeeded goes on waiting: only `reset` takes away the traffic that the canary has won.
     """
     if not changed:
         return before if before.waiting is None else replace(before, waiting=None)
