@@ -97,7 +97,7 @@ def test_a_rollout_that_was_killed_under_the_version_before_goes_on(
         assert reported(admin, "/api/v1/routes/shop/rollout")["step"] == 2
         entries = reported(admin, "/api/v1/routes/shop/history")["entries"]
         assert [one["action"] for one in entries][-2:] == [one["action"] for one in before["history"]][-2:]
-        assert "is of no use" not in proxy.log.read_text()
+        assert "is not usable" not in proxy.log.read_text()
     assert not list(tmp_path.glob("*.damaged-*"))
 
 
