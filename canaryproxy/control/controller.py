@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.rules import RuleConfig, RuleSet
-from canaryproxy.control.canary_changes import MAX_NAMED, NoCanaryError
 from canaryproxy.control.events import EventBus, publish_rollout, publish_route_change
-from canaryproxy.control.results import Changed, NoSuchRouteError, RolloutResult
+from canaryproxy.control.results import Changed, NoCanaryError, NoSuchRouteError, RolloutResult
 from canaryproxy.control.route_states import Actor, RevisionConflictError, RouteStates
 from canaryproxy.control.state import RouteState, State, waits, with_rollout, with_weight
 from canaryproxy.control.table_publisher import TablePublisher
@@ -44,6 +43,9 @@ STORE_TIMEOUT_SECONDS = 5.0
 """Seconds that a change which is already published waits for the disk: longer than a healthy disk takes, shorter than
 the usual timeouts of clients. Storing continues in the background.
 """
+
+MAX_NAMED = 20
+"""Rules that a message names."""
 
 MAX_WAIT_SECONDS = 0.25
 """Seconds that a read waits at most: a hanging disk or worker must not stop reads."""

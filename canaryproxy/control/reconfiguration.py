@@ -9,7 +9,7 @@ is published.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,21 +17,22 @@ from functools import partial
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.canary_document import CanaryDocument
 from canaryproxy.config.certificate_expiry import complaints, held
-from canaryproxy.control.canary_changes import canary_text, check_removable, difference, publish_change
+from canaryproxy.config.schema.route import VersionConfig
+from canaryproxy.config.schema.rules import RuleConfig
 from canaryproxy.control.config_edits import Edit, FollowedEdit, compare, compare_again, compared, follow
-from canaryproxy.control.controller import Controller, Described
+from canaryproxy.control.controller import MAX_NAMED, Controller, Described
 from canaryproxy.control.events import EventBus, publish_config, publish_rollout, publish_route_change
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.report_intake import Intake
-from canaryproxy.control.results import Changed, Reload, RolloutResult, say_refused
+from canaryproxy.control.results import Changed, NoCanaryError, Reload, RolloutResult, say_refused
 from canaryproxy.control.rollout_engine import RolloutEngine
 from canaryproxy.control.route_states import OPERATOR, Actor, RouteStates
 from canaryproxy.control.state import RouteState, State, effective, gone, reported, settled, with_canary
 from canaryproxy.control.table_publisher import TablePublisher
 from canaryproxy.control.topology import Topology
-from canaryproxy.probes.endpoints import names, names_of
+from canaryproxy.probes.endpoints import names, names_of, which
 from canaryproxy.processes.workers import NotAcknowledgedError
-from canaryproxy.rollout.state import summary
+from canaryproxy.rollout.state import IllegalTransitionError, Notice, summary
 
 log = logging.getLogger("canaryproxy")
 
@@ -253,3 +254,51 @@ def warn_of_certificates(config: Config, now: float) -> None:
     for one in complaints(config, now):
         fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
         log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})
+
+
+def check_removable(route: str, state: RouteState, rules: Sequence[RuleConfig]) -> None:
+    """Check that nothing is sent to the canary. Raises `NoCanaryError` and `IllegalTransitionError`."""
+    if state.plain:
+        raise NoCanaryError(route)
+    if state.rollout.moves:
+        raise IllegalTransitionError(f"the rollout is {state.rollout.phase}; abort it before the canary is removed")
+    if state.weight:
+        first = "reset the rollout" if state.rollout.phase == "succeeded" else "set its weight to 0"
+        raise IllegalTransitionError(f"the canary gets {state.weight / 100:g} %; {first} before it is removed")
+    names = [rule.name for rule in rules if rule.reaches_canary]
+    if names:
+        raise IllegalTransitionError(f"rules reach the canary, remove them first: {', '.join(names[:MAX_NAMED])}")
+
+
+def canary_text(state: RouteState) -> tuple[Notice, ...]:
+    """The notice for a rollout that ended with its canary, or may begin with a new one."""
+    if state.rollout.phase == "rolled_back":
+        return (Notice("warning", f"the rollout has ended, all traffic goes to stable: {state.rollout.why}"),)
+    words = "the canary was removed after its rollout" if state.plain else "a canary again; a rollout may begin"
+    return (Notice("info", words),)
+
+
+def difference(before: VersionConfig | None, after: VersionConfig | None) -> str:
+    """The old and the new canary as text: URLs and version, or that other settings differ."""
+    was, now = _shown(before), _shown(after)
+    if was != now:
+        return f"{was} -> {now}"
+    return f"{now}, as it was" if before == after else f"{now}, with other settings"
+
+
+def _shown(canary: VersionConfig | None) -> str:
+    if canary is None:
+        return "none"
+    where = " ".join(map(str, canary.origins))
+    return f"{where} ({canary.version})" if canary.version else where
+
+
+def publish_change(events: EventBus, before: Config, after: Config, generation: int) -> None:
+    """Log and publish which canaries the config has added, removed or replaced."""
+    for name in before.routes.keys() & after.routes.keys():
+        was, now = before.routes[name].canary, after.routes[name].canary
+        if which(was) == which(now):
+            continue
+        words, fields = difference(was, now), {"action": "canary", "route": name, "generation": generation}
+        log.info("canary of %s: %s, by the config, generation %d", name, words, generation, extra={"fields": fields})
+        events.publish("canary", name, change=words, source="file", actor="operator", generation=generation)

@@ -16,6 +16,13 @@ class NoSuchRouteError(Exception):
     """There is no route of this name, or no longer."""
 
 
+class NoCanaryError(Exception):
+    """The route has no canary; the message says what to do."""
+
+    def __init__(self, route: str) -> None:
+        super().__init__(f"{route} has no canary; name one in the config, or with PUT /api/v1/routes/{route}/canary")
+
+
 @dataclass(frozen=True, slots=True)
 class Changed:
     """The generation that every worker uses after a change, and the route's revision."""

@@ -13,13 +13,12 @@ from typing import Any
 
 from canaryproxy.analysis import wording
 from canaryproxy.config.schema.hooks import When
-from canaryproxy.control.canary_changes import NoCanaryError
 from canaryproxy.control.controller import ChangePriority, Controller
 from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ports import UnwritableStateError
-from canaryproxy.control.results import NoSuchRouteError, Reload, RolloutResult
+from canaryproxy.control.results import NoCanaryError, NoSuchRouteError, Reload, RolloutResult
 from canaryproxy.control.rollout_observer import RolloutObserver
 from canaryproxy.control.route_states import Actor, RevisionConflictError, RouteStates
 from canaryproxy.control.state import NO_ROLLOUT, State

@@ -14,8 +14,9 @@ from canaryproxy.config import Config, parse
 from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, canary_set
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.schema.rules import RuleSet
-from canaryproxy.control.canary_changes import NoCanaryError, canary_text, check_removable, difference
 from canaryproxy.control.fingerprint import fingerprints
+from canaryproxy.control.reconfiguration import canary_text, check_removable, difference
+from canaryproxy.control.results import NoCanaryError
 from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.control.state import RouteState, effective, reconcile, with_canary, with_weight
 from canaryproxy.rollout.plan import FULL_WEIGHT, Step
