@@ -44,7 +44,7 @@ from canaryproxy.app.worker import Worker
 from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.output import Sheet
 from canaryproxy.config import parse
-from canaryproxy.control.change_priority import ChangePriority
+from canaryproxy.control.controller import ChangePriority
 from canaryproxy.control.measurements import Measurements
 from canaryproxy.dataplane.buffers import Buffers
 from canaryproxy.dataplane.connection_count import memory_size

@@ -25,7 +25,7 @@ from canaryproxy.admin.newcomers import take
 from canaryproxy.admin.receive_window import RESET
 from canaryproxy.admin.turnover import Turnover
 from canaryproxy.model.client import client_prefix
-from canaryproxy.processes.yield_cpu import yield_cpu
+from canaryproxy.processes.machine import yield_cpu
 
 ACCEPT_BATCH = 32
 """Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a

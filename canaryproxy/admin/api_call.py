@@ -8,9 +8,8 @@ from canaryproxy.admin import models
 from canaryproxy.admin.preconditions import entity_tags, tag
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.admin.views import Views
-from canaryproxy.control.canary_changes import NoCanaryError
 from canaryproxy.control.ports import UnwritableStateError
-from canaryproxy.control.results import NoSuchRouteError
+from canaryproxy.control.results import NoCanaryError, NoSuchRouteError
 from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.processes.workers import NotAcknowledgedError
 from canaryproxy.rollout.state import IllegalTransitionError

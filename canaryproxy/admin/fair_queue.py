@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.control.change_priority import ChangePriority
+from canaryproxy.control.controller import ChangePriority
 
 MAX_WAITING = 64
 """Readers that wait for their turn."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from canaryproxy.admin.accept_loop import AcceptLoop, ConnectionQuota, Reason
-from canaryproxy.processes.unix_socket import Bound
+from canaryproxy.processes.listen import Bound
 from canaryproxy.telemetry.read.metrics import ListenerFacts
 
 log = logging.getLogger("canaryproxy")

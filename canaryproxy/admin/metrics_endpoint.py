@@ -18,7 +18,7 @@ from aiohttp import web
 from canaryproxy.admin.fair_queue import ReaderQuota
 from canaryproxy.admin.single_flight import SingleFlight
 from canaryproxy.admin.slow_writes import deliver
-from canaryproxy.control.change_priority import ChangePriority
+from canaryproxy.control.controller import ChangePriority
 from canaryproxy.model.client import client_prefix
 from canaryproxy.telemetry.read import exposition
 from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat

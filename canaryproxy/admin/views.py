@@ -136,7 +136,7 @@ class Views:
     def failing(self, name: str) -> list[models.Failing]:
         """Who is asked or called for a route and gives no good answer."""
         asked = names({name: self.plane.topology.config.routes[name]})
-        unresolved = [one for host, one in self.plane.topology.resolver.failing.items() if host in asked]
+        unresolved = [one for host in asked for one in self.plane.topology.resolver.failures.of(host)]
         return [endpoints.failing(one) for one in (*unresolved, *self.plane.failures.of(name))]
 
     def stats(self, name: str, seconds: float) -> models.Stats:

@@ -1,12 +1,11 @@
-"""The process that workers are forked from: the data plane imported once, no thread, no loop, nothing open.
+"""The process that workers are forked from: it has imported the data plane, and has no thread and no event loop.
 
-A fork takes milliseconds where a fresh interpreter takes a quarter of a second, so a worker that dies is replaced
-before a client notices, and all of them share the memory of the code. It takes orders over a socket: each
-message brings the link of a new worker and is answered with its pid and a pidfd. It ends with that socket, and
-terminates its workers unless it was ordered to retire.
+A fork takes milliseconds where a fresh interpreter takes a quarter of a second, and workers share the memory of the
+code. Each order passes the channel of a new worker and is answered with its pid and pidfd. When the control socket
+closes, the fork server kills its workers, unless it was ordered to retire.
 
-It is started isolated (`canaryproxy.isolated`). Its arguments are numbers of inherited file descriptors: of the control
-socket, the shared memory, and the listeners.
+It runs isolated (`canaryproxy.isolated`). Its arguments are inherited file descriptors: control socket, shared memory,
+listeners.
 """
 
 import contextlib
@@ -41,8 +40,9 @@ class ForkServer:
         return f"<ForkServer {len(self._children)} workers>"
 
     def serve(self) -> socket.socket | None:
-        """Fork on demand until the end. Returns a link in a new worker, None in the fork server itself: also where no
-        descriptor was left for a link, so that the supervisor's count of who was forked stays true.
+        """Fork on demand. Returns the channel's socket in a new worker, and None in the fork server when it ends. It
+        also ends when a FORK order arrives without a descriptor (out of descriptors): the supervisor counts forks by
+        answers.
         """
         signal.signal(signal.SIGCHLD, self._reap)
         while True:
@@ -59,9 +59,7 @@ class ForkServer:
             link.close()
 
     def _order(self) -> tuple[bytes, list[int]]:
-        """The next order and what came along; empty at the end, however it came: a supervisor that is killed while
-        answers wait for it resets the socket.
-        """
+        """The next order and its descriptors; empty when the supervisor closed the socket or was killed."""
         try:
             order, links, _, _ = socket.recv_fds(self._control, 1, 1)
         except ConnectionResetError:
@@ -69,7 +67,7 @@ class ForkServer:
         return order, links
 
     def _fork(self) -> bool:
-        """Whether this is the new worker. No child is reaped before its pidfd is open."""
+        """True in the new worker. SIGCHLD is blocked so that no child is reaped before its pidfd is open."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
         try:
             pid = os.fork()
@@ -92,14 +90,14 @@ class ForkServer:
                 self._children.discard(pid)
 
     def _kill(self) -> None:
-        """The supervisor is gone, and the instance with it."""
+        """The supervisor died: kill all workers."""
         for pid in set(self._children):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
 
 def main(arguments: list[str]) -> None:
-    """The process."""
+    """Entry point of the process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     configure()
@@ -108,15 +106,16 @@ def main(arguments: list[str]) -> None:
         try:
             _serve(*map(int, arguments))
         except Exception:
-            log.exception("the process ends")
+            log.exception("fork server ends after an internal error")
             sys.exit(1)
 
 
 def _serve(control: int, memory: int, *listeners: int) -> None:
-    """The fork server, and each of its workers, to their ends."""
+    """Run the fork server, and in each fork the worker."""
     sockets = [socket.socket(fileno=one) for one in listeners]
     shared = mmap.mmap(memory, 0)
     os.close(memory)
+    # Frozen objects are not touched by collections, so their pages stay shared after a fork.
     gc.collect()
     gc.freeze()
     link = ForkServer(socket.socket(fileno=control), shared, sockets).serve()

@@ -1,6 +1,6 @@
-"""The control-plane process: signals to reload and drain, notifications of the service manager, and the exit code.
+"""The control-plane process: signals, sd_notify, and the exit code.
 
-SIGHUP reloads, SIGTERM and SIGINT drain, a second one ends at once. As PID 1 it reaps orphans.
+SIGHUP reloads, SIGTERM and SIGINT drain, a second one aborts. As PID 1 it reaps orphans.
 """
 
 import asyncio
@@ -21,49 +21,43 @@ from canaryproxy import MODE, __version__
 from canaryproxy.app.instance import Instance, urls
 from canaryproxy.app.worker import runner
 from canaryproxy.config import Config
-from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.control.results import Reload
 from canaryproxy.control.state import share
 from canaryproxy.escape import escaped
 from canaryproxy.log import caught, in_background
-from canaryproxy.processes.confinement import deny_dumps
 from canaryproxy.processes.listen import listening_text
+from canaryproxy.processes.spawn import deny_dumps
 
 log = logging.getLogger("canaryproxy")
 
 REAP_PERIOD_SECONDS = 1.0
-"""Seconds between two looks for orphans that have ended."""
+"""Seconds between two attempts to reap orphans."""
 
 GC_GEN0_THRESHOLD = 10_000
-"""Objects made before the youngest are searched for garbage: a report of a thousand busy routes has as many, and none
-of it is garbage until it is filed.
-"""
+"""Allocations before a collection. A report of a thousand busy routes has as many objects, none garbage yet."""
 
 
 SWITCH_INTERVAL_SECONDS = 0.0005
-"""Seconds for which a thread that waits for the interpreter lets another one go on. The thread that keeps a change
-waits for it after every call of SQLite: with Python's 5 ms a change took a third longer while requests kept the loop
-busy.
+"""Seconds until a thread that waits for the GIL gets it. The storage thread waits for it after every SQLite call: with
+Python's default of 5 ms, writes took a third longer while requests kept the loop busy.
 """
 
+Address = tuple[str, int]
 NO_SHARES: Mapping[str, str] = MappingProxyType({})
 
 
 def banner(
-    config: Config,
-    addresses: tuple[tuple[str, int], ...],
-    admin: tuple[str, int] | None = None,
-    shares: Mapping[str, str] = NO_SHARES,
+    config: Config, addresses: tuple[Address, ...], admin: Address | None = None, shares: Mapping[str, str] = NO_SHARES
 ) -> str:
-    """The one line that says what listens where, and what each canary gets: by `shares`, else by the file."""
+    """The startup line: listeners, and the share of each canary, by `shares` where given, else by the file."""
     listening = ", ".join(urls(config, addresses))
     files = {name: f"{percent(route.weight)} %" for name, route in config.routes.items()}
     found = {**files, **shares}
     if len(files) == 1:
         [(name, route)] = config.routes.items()
-        at = "" if route.canary is None else f" {where(route.canary)}"
+        at = "" if route.canary is None else f" {' '.join(map(str, route.canary.origins))}"
         canary = f", canary{at} at {found[name]}" if at or found[name] != files[name] else ""
-        to = f"route {name}: stable {where(route.stable)}{canary}"
+        to = f"route {name}: stable {' '.join(map(str, route.stable.origins))}{canary}"
     else:
         named = (name if found[name] == file else f"{name}: canary at {found[name]}" for name, file in files.items())
         to = f"{len(files)} routes ({', '.join(named)})"
@@ -73,28 +67,23 @@ def banner(
 
 
 def say(line: str) -> None:
-    """One line on standard output. A closed output is no reason not to serve."""
+    """Print one line. A closed standard output does not stop the proxy."""
     with contextlib.suppress(OSError):
         print(escaped(line), flush=True)
 
 
 def shares(instance: Instance) -> dict[str, str]:
-    """What each canary gets now and who says so, in words."""
+    """Each canary's current share and its source, as text."""
     return {name: share(state) for name, state in instance.plane.ledger.state.items()}
 
 
-def where(version: VersionConfig) -> str:
-    """The URLs of a version as written."""
-    return " ".join(map(str, version.origins))
-
-
 def percent(basis_points: int) -> str:
-    """Basis points as the percentage a user would write."""
+    """Basis points as a percentage."""
     return f"{basis_points / 100:g}"
 
 
 def notify(words: str) -> None:
-    """Tell the service manager how we are (sd_notify(3)), where one listens."""
+    """Send a state to the service manager (sd_notify(3)), if there is one."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
@@ -103,22 +92,16 @@ def notify(words: str) -> None:
 
 
 async def reap() -> None:
-    """As PID 1 of a container we inherit orphans; none of them lingers. SIGCHLD belongs to the event loop."""
+    """Reap inherited orphans as PID 1 of a container. The event loop owns SIGCHLD, hence the polling."""
     while True:
         await asyncio.sleep(REAP_PERIOD_SECONDS)
-        _reap_ended()
-
-
-def _reap_ended() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0] > 0:
-            continue
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0] > 0:  # noqa: ASYNC222 - WNOHANG does not block
+                continue
 
 
 async def serve(instance: Instance, announce: Callable[[], None]) -> int:
-    """Run `instance` until a signal ends it; returns the exit code. Raises `ListenError` and
-    `IncompatibleWorkerError`.
-    """
+    """Run `instance` until a signal; returns the exit code. Raises `ListenError`, `IncompatibleWorkerError`."""
     loop = asyncio.get_running_loop()
     stopping: asyncio.Queue[signal.Signals] = asyncio.Queue()
     reloads: set[asyncio.Task[Reload]] = set()
@@ -148,7 +131,7 @@ async def serve(instance: Instance, announce: Callable[[], None]) -> int:
 async def _run_until_stopped(
     instance: Instance, announce: Callable[[], None], stopping: "asyncio.Queue[signal.Signals]", started: asyncio.Event
 ) -> int:
-    """From the start to the end; `stopping` brings the signals that end it. Returns the exit code."""
+    """Start and run until `stopping` delivers a signal. Returns the exit code."""
     loop = asyncio.get_running_loop()
     starting = loop.create_task(instance.start())
     early = loop.create_task(stopping.get())
@@ -160,6 +143,7 @@ async def _run_until_stopped(
         return 128 + early.result()
     starting.result()
     started.set()
+    # Objects made at start live as long as the process: keep them out of every later collection.
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -191,17 +175,16 @@ async def _run_until_stopped(
 
 
 def run(config: Config, *, load: Callable[[], Config] | None = None, path: Path | None = None) -> int:
-    """The process: serve `config` until a signal; returns the exit code. Raises `ListenError`."""
+    """Serve `config` until a signal; returns the exit code. Raises `ListenError`."""
     setproctitle(f"canaryproxy: supervisor {path or ''}".strip())
     instance = Instance(config, load=load, path=path)
     deny_dumps()
+
+    def announce() -> None:
+        say(banner(instance.config, instance.addresses, instance.admin_address, shares(instance)))
+
     with caught(), in_background():
         with runner() as running:
-            code = running.run(
-                serve(
-                    instance,
-                    lambda: say(banner(instance.config, instance.addresses, instance.admin_address, shares(instance))),
-                )
-            )
+            code = running.run(serve(instance, announce))
         log.info("served %s", instance.plane.counters)
     return code

@@ -1,7 +1,7 @@
-"""The data-plane process: a data plane at the end of a link.
+"""The data-plane process: a `DataPlane` at the end of an IPC channel.
 
-It lives as long as the link: when the supervisor is gone, its table cannot be updated, so it ends.
-Signals of the process group (Ctrl-C) are the supervisor's business; a worker is ordered to drain.
+A worker lives as long as its channel: without the supervisor its table cannot be updated. Signals of the process group
+(Ctrl-C) are ignored: the supervisor orders workers to drain.
 """
 
 import asyncio
@@ -25,15 +25,7 @@ from canaryproxy.dataplane.resource_exhaustion import connections_within, limit
 from canaryproxy.ipc.build_identity import own_build
 from canaryproxy.ipc.channel import Channel
 from canaryproxy.ipc.codec import DOWN
-from canaryproxy.ipc.messages import (
-    Acknowledged,
-    Certificates,
-    Drain,
-    Drained,
-    Message,
-    Publication,
-    WorkerConfig,
-)
+from canaryproxy.ipc.messages import Acknowledged, Certificates, Drain, Drained, Message, Publication, WorkerConfig
 from canaryproxy.ipc.table_diff import EMPTY, apply
 from canaryproxy.log import in_background
 from canaryproxy.model.settings import PlaneSettings
@@ -49,16 +41,14 @@ MAX_REPORT_PERIOD_SECONDS = 1.0
 """Seconds between two deltas."""
 
 FEW_CELLS = 100
-"""A delta with more of them is long: the next one waits in proportion, so that a worker with a thousand busy routes
-does not spend its time on telling about them."""
+"""Cells of a delta above which the next one waits in proportion: a worker must not spend its time on reports."""
 
 GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
-"""Objects made before the youngest are searched for garbage, such searches before the next older ones are, and of those
-before all are. Each holds the loop: with 10,000 objects, 3 to 5 ms twice a second under a flood of connections."""
+"""Thresholds of the three generations. With 10,000, collections hold the loop for 3 to 5 ms twice a second."""
 
 
 class Worker:
-    """Serves inherited, listening sockets as ordered over `channel`. `memory` is shared by all workers."""
+    """Serves inherited listening sockets as ordered over the channel `wire`. `memory` is shared by all workers."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket], memory: mmap.mmap) -> None:
         self._loop = loop
@@ -68,18 +58,18 @@ class Worker:
         self._plane: DataPlane | None = None
         self._log_writer: AccessLogWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.wire = Channel(self._received, self._orphaned, DOWN)
         self.ended = asyncio.Event()
+        self.channel = Channel(self._received, self.ended.set, DOWN)
 
     def __repr__(self) -> str:
         return f"<Worker {self._plane!r}>"
 
     def _received(self, message: Message) -> None:
-        """What goes wrong here ends the link and so the worker; the supervisor starts another one."""
+        """An exception closes the channel and ends the worker; the supervisor starts another one."""
         try:
             self._follow(message)
         except Exception:
-            log.exception("the worker ends")
+            log.exception("worker ends after an internal error")
             raise
 
     def _follow(self, message: Message) -> None:
@@ -101,10 +91,10 @@ class Worker:
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        """What cannot report or drain ends."""
+        """A worker whose report or drain task failed is useless: end it."""
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.error("the worker ends", exc_info=task.exception())
+            log.error("worker ends after an internal error", exc_info=task.exception())
             self.ended.set()
 
     def _begin(self, begin: WorkerConfig) -> None:
@@ -128,34 +118,31 @@ class Worker:
         plane.publish(self._table)
         for sock, listening in zip(self._sockets, begin.listeners, strict=True):
             plane.listen(sock, listening.tls, proxy_protocol=listening.proxy_protocol)
-        self.wire.send(Acknowledged(self._table.generation))
+        self.channel.send(Acknowledged(self._table.generation))
         self._go(self._report(plane))
 
     def _publish(self, plane: DataPlane, publication: Publication) -> None:
-        """The next head is decided by this table. What was counted before is reported before."""
+        """Send what was counted under the old table, then decide the next request head by the new one."""
         self._table = apply(self._table, publication)
-        self.wire.send(plane.deltas())
+        self.channel.send(plane.deltas())
         plane.publish(self._table)
-        self.wire.send(Acknowledged(publication.generation))
+        self.channel.send(Acknowledged(publication.generation))
 
     async def _report(self, plane: DataPlane) -> None:
-        """Deltas, also as a sign of life. While the supervisor does not read, counts gather here."""
+        """Send deltas, which are also the heartbeat. While the supervisor does not read, counts accumulate here."""
         pause = REPORT_PERIOD_SECONDS
         while True:
             await asyncio.sleep(pause)
-            if not self.wire.congested:
+            if not self.channel.congested:
                 delta = plane.deltas()
-                self.wire.send(delta)
+                self.channel.send(delta)
                 pause = pause_after(len(delta.cells))
 
     async def _drain(self, plane: DataPlane) -> None:
         cut = await plane.drain()
-        self.wire.send(plane.deltas())
-        self.wire.send(Drained(cut))
-        self.wire.close()
-
-    def _orphaned(self) -> None:
-        self.ended.set()
+        self.channel.send(plane.deltas())
+        self.channel.send(Drained(cut))
+        self.channel.close()
 
     def close(self) -> None:
         """Close what is still open."""
@@ -175,8 +162,9 @@ def pause_after(cells: int) -> float:
 async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(loop, sockets, memory)
-    worker.wire.send(own_build())
-    await worker.wire.connect(loop, link)
+    worker.channel.send(own_build())
+    await worker.channel.connect(loop, link)
+    # Objects made at start live as long as the process: keep them out of every later collection.
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS)
@@ -185,7 +173,7 @@ async def _live(link: socket.socket, sockets: list[socket.socket], memory: mmap.
 
 
 def run(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) -> None:
-    """The life of a worker process, until its link ends."""
+    """Run a worker process until its channel closes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with in_background(), runner() as running:
@@ -193,5 +181,5 @@ def run(link: socket.socket, sockets: list[socket.socket], memory: mmap.mmap) ->
 
 
 def runner() -> asyncio.Runner:
-    """A runner on uvloop."""
+    """An `asyncio.Runner` on uvloop."""
     return asyncio.Runner(loop_factory=uvloop.new_event_loop)

@@ -21,8 +21,8 @@ def check(
     Every problem is printed with its file, line, path and suggested fix; the exit code is 1 then.
     """
     from canaryproxy.config import ConfigError, load
-    from canaryproxy.processes.file_limits import reachable_files
-    from canaryproxy.processes.memory_budget import warnings as lacking
+    from canaryproxy.processes.machine import reachable_files
+    from canaryproxy.processes.machine import warnings as lacking
 
     try:
         loaded = load(config, os.environ)

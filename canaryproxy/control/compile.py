@@ -1,11 +1,11 @@
-"""Config to routing table: the user's words to the machine's, and the only place a weight comes from.
+"""Compiles the config and the state of routes to routing tables: the only source of weights.
 
-Pure. Traffic is a function of state: to change a weight, change the state and compile again,
-nothing ever edits a table.
+Pure. Traffic is a function of state: to change a weight, change the state and compile again. No table is ever modified.
 """
 
 import math
 from collections.abc import Mapping, Set
+from dataclasses import fields
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -34,11 +34,11 @@ def compile_table(
     known: "KnownRoutes | None" = None,
     workers: int = 1,
 ) -> RoutingTable:
-    """The table of a config, of what was changed since, what its names mean now and which endpoints are ill.
+    """The table of a config, the changed state of its routes, DNS answers and unhealthy endpoints.
 
-    Routes keep their order. Without a `state` the config's own weights and rules hold. `known` remembers what was
-    compiled from the same inputs, so that a change costs what has changed. Limits on exchanges are divided by
-    the number of `workers`, each of which has the same table.
+    Routes keep their order. Without a `state` the config's own weights and rules apply. `known` caches compiled routes
+    by their inputs, so that a change costs what has changed. Limits on exchanges are divided by the number of
+    `workers`, each of which gets the same table.
     """
     known = {} if known is None else known
     for gone in known.keys() - config.routes.keys():
@@ -55,7 +55,7 @@ def compile_table(
 
 
 class Inputs(NamedTuple):
-    """What a route is compiled from."""
+    """Everything a route is compiled from."""
 
     route: RouteConfig
     state: RouteState | None
@@ -63,7 +63,7 @@ class Inputs(NamedTuple):
     unhealthy: Set[Endpoint]
 
     def same(self, other: "Inputs") -> bool:
-        """Whether the same comes of it."""
+        """Whether both compile to the same route."""
         return self.route is other.route and self.state is other.state and self[2:] == other[2:]
 
 
@@ -109,7 +109,7 @@ def _route(
 
 
 def _extras(route: RouteConfig, state: RouteState) -> WrittenStep | None:
-    """What the step of a rollout brings with it."""
+    """The rules and the mirror of the current rollout step."""
     rollout = state.rollout
     if rollout.phase not in ("progressing", "paused") or rollout.step is None:
         return None
@@ -117,47 +117,21 @@ def _extras(route: RouteConfig, state: RouteState) -> WrittenStep | None:
 
 
 def _version(name: VersionName, version: VersionConfig, endpoints: tuple[Endpoint, ...], workers: int) -> Version:
-    limit = version.max_in_flight
-    return Version(
-        name=name,
-        endpoints=endpoints,
-        connect_timeout=version.connect_timeout,
-        response_timeout=version.response_timeout,
-        keep_alive=version.keep_alive,
-        max_in_flight=None if limit is None else math.ceil(limit / workers),
-    )
+    limit = None if version.max_in_flight is None else math.ceil(version.max_in_flight / workers)
+    timeouts = version.connect_timeout, version.response_timeout, version.keep_alive
+    return Version(name, endpoints, *timeouts, limit)
 
 
 def plane_settings(config: Config) -> PlaneSettings:
-    """The settings of the data plane, sent once at start: a change here needs a restart."""
-    limits, timeouts = config.server.limits, config.server.timeouts
-    return PlaneSettings(
-        limits=Limits(
-            max_connections=limits.max_connections,
-            header_bytes=limits.header_bytes,
-            headers=limits.headers,
-            uri_bytes=limits.uri_bytes,
-            body_bytes=limits.body_bytes,
-            connections_per_address=limits.connections_per_address,
-            handshakes=limits.handshakes,
-            buffers=limits.buffers,
-        ),
-        timeouts=Timeouts(
-            header=timeouts.header,
-            keep_alive=timeouts.keep_alive,
-            body_idle=timeouts.body_idle,
-            half_close=timeouts.half_close,
-            drain=timeouts.drain,
-            tunnel_idle=timeouts.tunnel_idle,
-            abort_drain=timeouts.abort_drain,
-        ),
-        trusted_proxies=config.server.trusted_proxies,
-        forwarding=config.server.forwarding,
-    )
+    """The settings of the data plane, sent once at start: a change takes a restart."""
+    server = config.server
+    limits = Limits(**{one.name: getattr(server.limits, one.name) for one in fields(Limits)})
+    timeouts = Timeouts(**{one.name: getattr(server.timeouts, one.name) for one in fields(Timeouts)})
+    return PlaneSettings(limits, timeouts, server.trusted_proxies, server.forwarding)
 
 
 def worker_config(config: Config, slot: int, slots: int, identity: str, secret: bytes = b"") -> WorkerConfig:
-    """The first message to the worker of a slot, without its table. Users are numbered under the `secret`."""
+    """The first message to the worker of a slot, without its table. `secret` keys the hashes of users."""
     server = config.server
     log = server.access_log
     settings = plane_settings(config)
@@ -183,7 +157,7 @@ def listen_addresses(config: Config) -> tuple[tuple[str, int], ...]:
 
 
 def certificates(config: Config) -> list[ListenerTls | None]:
-    """What every listener answers TLS handshakes with, in the order of the file; None for a plain one."""
+    """The certificates of every listener in the order of the file; None for one without TLS."""
     return [None if listener.tls is None else _listener_tls(listener.tls) for listener in config.server.listen]
 
 

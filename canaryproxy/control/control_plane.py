@@ -1,6 +1,4 @@
-"""The control plane as a graph of objects, each made of those before it: the order of this file is the order in which
-they depend on each other. What would be a circle goes through a subscription (`control.subscriptions`).
-"""
+"""The control plane as a graph of objects, each made of those before it; cycles go through `Subscription`s."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +11,10 @@ from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.hooks import Hooks
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.measurements import Measurements
-from canaryproxy.control.notifier import Notifier
 from canaryproxy.control.ports import Store
 from canaryproxy.control.reconfiguration import Reconfiguration
 from canaryproxy.control.report_intake import Intake
-from canaryproxy.control.rollout_engine import RolloutEngine
+from canaryproxy.control.rollout_engine import Notifier, RolloutEngine
 from canaryproxy.control.rollout_observer import RolloutObserver
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.table_publisher import TablePublisher
@@ -36,8 +33,8 @@ from canaryproxy.telemetry.read.window import Window
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the control plane asks of the world: names, health checks, webhooks, and numbers of other systems; `clock`
-    is the clock of the deltas, `wall_clock` tells seconds since the epoch, `rng` give numbers from 0 up to 1.
+    """The control plane's interfaces to the outside: DNS, health checks, webhooks, scrapes, external checks. `clock` is
+    the clock of the deltas, `wall_clock` gives seconds since the epoch, `rng` numbers in [0, 1).
     """
 
     lookup: Lookup
@@ -51,8 +48,8 @@ class Environment:
 
 
 class ControlPlane:
-    """All parts, tied together. `load` reads the config file again, None where there is none; `traffic` is the data
-    plane, of so many `workers`, which publishes what it reports to `deltas`. So many `listeners` hear of events.
+    """All components, connected. `load` reads the config file again, None without a file; `traffic` is the data plane
+    of so many `workers`, whose reports come from `deltas`. `listeners` is the maximum of event subscribers.
     """
 
     def __init__(
@@ -67,92 +64,44 @@ class ControlPlane:
         workers: int = 1,
         listeners: int = MAX_SUBSCRIBERS,
     ) -> None:
-        now, wall_clock = outside.clock, outside.wall_clock
-        self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
-        self.failures = FailingDependencies(wall_clock)
-        self.topology = Topology(config, outside.lookup, outside.ask, wall_clock)
-        self.ledger = RouteStates(store, wall_clock)
-        self.versions = VersionTracker(self.topology, self.ledger, now, wall_clock)
-        self.events = EventBus(self.versions.about, listeners)
-        self.tables = TablePublisher(traffic, config, workers)
-        self.controller = Controller(self.topology, self.ledger, self.tables, self.events, wall_clock)
-        self.verdicts: Verdicts = Subscription()
-        self.judges = Judges(
-            config,
-            now(),
-            self.ledger,
-            lambda: self.tables.generation,
-            outside.rng,
-            self.events,
-            wall_clock,
-            self.verdicts,
+        clock, wall_clock = clocks = outside.clock, outside.wall_clock
+        counters, window, users = self.counters, self.window, self.users = Counters(), Window(), UserRegistry()
+        failures = self.failures = FailingDependencies(wall_clock)
+        topology = self.topology = Topology(config, outside.lookup, outside.ask, wall_clock)
+        states = self.ledger = RouteStates(store, wall_clock)
+        versions = self.versions = VersionTracker(topology, states, *clocks)
+        events = self.events = EventBus(wall_clock, versions.about, listeners)
+        tables = self.tables = TablePublisher(traffic, config, workers)
+        controller = self.controller = Controller(topology, states, tables, events, wall_clock)
+        verdicts: Verdicts = Subscription()
+        judges = self.judges = Judges(config, clock(), states, lambda: tables.generation, outside.rng, events, verdicts)
+        evidence = EvidenceKeeper(topology, states, judges, versions, *clocks)
+        observer = self.observations = RolloutObserver(topology, states, judges, evidence, window, users, clock)
+        hooks = self.hooks = Hooks(outside.post, clock, failures)
+        notifier = self.notifier = Notifier(topology, states, observer, hooks, wall_clock)
+        rollouts = self.rollouts = RolloutEngine(
+            topology, states, controller, judges, versions, observer, evidence, hooks, notifier, verdicts, *clocks
         )
-        self.memory = EvidenceKeeper(self.topology, self.ledger, self.judges, self.versions, now, wall_clock)
-        self.observations = RolloutObserver(
-            self.topology, self.ledger, self.judges, self.memory, self.window, self.users, now
+        sources = self.sources = Measurements(
+            judges, states.weight_of, topology.endpoints, outside.scrape, outside.number, clock, failures
         )
-        self.hooks = Hooks(outside.post, now, self.failures)
-        self.notifier = Notifier(self.topology, self.ledger, self.observations, self.hooks, wall_clock)
-        self.rollouts = RolloutEngine(
-            self.topology,
-            self.ledger,
-            self.controller,
-            self.judges,
-            self.versions,
-            self.observations,
-            self.memory,
-            self.hooks,
-            self.notifier,
-            self.verdicts,
-            now,
-            wall_clock,
-        )
-        self.sources = Measurements(
-            self.judges,
-            self.ledger.weight_of,
-            self.topology.endpoints,
-            outside.scrape,
-            outside.number,
-            now,
-            self.failures,
-        )
-        self.intake = Intake(
-            deltas,
-            self.ledger,
-            self.counters,
-            self.window,
-            self.users,
-            self.judges,
-            self.sources,
-            self.events,
-            wall_clock,
-        )
+        intake = Intake(deltas, states, counters, window, users, judges, sources, events)
         self.reconfiguration = Reconfiguration(
-            self.topology,
-            self.ledger,
-            self.tables,
-            self.controller,
-            self.judges,
-            self.intake,
-            self.rollouts,
-            self.events,
-            load,
-            now,
-            wall_clock,
+            topology, states, tables, controller, judges, intake, rollouts, events, load, *clocks
         )
 
     def __repr__(self) -> str:
         return f"<ControlPlane, {self.controller!r}>"
 
     def stop(self) -> None:
-        """Look, ask and tell no more; what was published last goes on."""
+        """Stop polling, calls and event streams; the last table stays in use."""
         self.topology.stop()
         self.sources.stop()
         self.hooks.stop()
         self.events.close()
 
     async def close(self) -> None:
-        """Let go of the store, once what is being stored is stored; what could not be stored before is tried again."""
+        """Store what is not stored yet, and close the storage."""
         async with self.ledger.writing:
             await self.ledger.keep()
             await self.ledger.close()

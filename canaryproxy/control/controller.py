@@ -1,21 +1,20 @@
-"""The single writer of what operators and rollouts change: a weight, rules, where a rollout stands.
+"""The single writer of weights, rules and rollout events.
 
-Everything that changes traffic comes through here or through another config (`control.reconfiguration`), one after
-another: it is stored, published, and only then, without holding up the next change, waited for until every worker has
-acknowledged it. What a rollout takes from a canary does not wait: it is published at once and stored then, tried again
-until the disk takes it.
+Every change of traffic is made here or by `control.reconfiguration`, one at a time: it is stored, then published, and
+then, without blocking the next change, acknowledged by every worker. A change that takes traffic from a canary is
+published first and stored afterwards, with retries.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.rules import RuleConfig, RuleSet
-from canaryproxy.control.canary_changes import MAX_NAMED, NoCanaryError
 from canaryproxy.control.events import EventBus, publish_rollout, publish_route_change
-from canaryproxy.control.results import Changed, NoSuchRouteError, RolloutResult
+from canaryproxy.control.results import Changed, NoCanaryError, NoSuchRouteError, RolloutResult
 from canaryproxy.control.route_states import Actor, RevisionConflictError, RouteStates
 from canaryproxy.control.state import RouteState, State, waits, with_rollout, with_weight
 from canaryproxy.control.table_publisher import TablePublisher
@@ -30,47 +29,92 @@ log = logging.getLogger("canaryproxy")
 
 Rules = tuple[RuleConfig, ...]
 
-Change = Callable[[RouteState], tuple[RouteState, str]]
-"""A route's state -> the one after a change, and what is different, in words. May raise."""
+Described = tuple[RouteState, str]
+"""The new state of a route, and a text of what has changed."""
+
+Change = Callable[[RouteState], Described]
+"""Makes the new state of a route. May raise."""
+
+RulesChange = Callable[[Rules], Rules]
+AuditEntry = tuple[Actor, str, str, int]
+"""Actor, action, detail, and the generation until then."""
 
 STORE_TIMEOUT_SECONDS = 5.0
-"""Seconds for which a change that takes from a canary waits for the disk: longer than any healthy one takes, and short
-enough that a caller gets an answer before clients commonly give up. The change holds by then, and is stored later.
+"""Seconds that a change which is already published waits for the disk: longer than a healthy disk takes, shorter than
+the usual timeouts of clients. Storing continues in the background.
 """
 
+MAX_NAMED = 20
+"""Rules that a message names."""
 
+MAX_WAIT_SECONDS = 0.25
+"""Seconds that a read waits at most: a hanging disk or worker must not stop reads."""
+
+
+class ChangePriority:
+    """Lets changes go first: while one is in progress, reads wait, for a limited time. A change passes through the
+    event loop many times, and each time waits for everything that is ready to run.
+    """
+
+    def __init__(self) -> None:
+        self._changes = 0
+        self._none = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<ChangePriority of {self._changes} changes>"
+
+    @contextlib.contextmanager
+    def change(self) -> Iterator[None]:
+        """A change is in progress until the end of the block."""
+        self._changes += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._changes -= 1
+            if not self._changes:
+                self._none.set()
+
+    async def yield_to_changes(self) -> None:
+        """Wait for changes in progress."""
+        if self._changes:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MAX_WAIT_SECONDS):
+                    await self._none.wait()
+
+    async def breathe(self) -> None:
+        """Between two steps of a long task: yield to the event loop and to changes."""
+        await asyncio.sleep(0)
+        await self.yield_to_changes()
+
+
+@dataclass(eq=False)
 class Controller:
-    """Changes the state of routes and publishes what comes of it. `wall_clock` tells seconds since the epoch."""
+    """Changes the state of routes and publishes the tables. `wall_clock` gives seconds since the epoch."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        tables: TablePublisher,
-        events: EventBus,
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._tables = tables
-        self._events = events
-        self._wall_clock = wall_clock
-        self._keeping: set[asyncio.Task[None]] = set()
-        self._ill: frozenset[Endpoint] = frozenset()
-        topology.changes.subscribe(self._endpoints_changed)
+    _topology: Topology
+    _states: RouteStates
+    _tables: TablePublisher
+    _events: EventBus
+    _wall_clock: Callable[[], float]
+    _keeping: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _ill: frozenset[Endpoint] = field(default=frozenset(), init=False)
+
+    def __post_init__(self) -> None:
+        self._topology.changes.subscribe(self._endpoints_changed)
 
     def __repr__(self) -> str:
         return f"<Controller generation {self.generation}, {len(self.config.routes)} routes>"
 
     @property
     def config(self) -> Config:
-        """What holds: the file's, with the canaries that were set over the API."""
+        """The effective config: the file's, with the canaries set over the API."""
         return self._topology.config
 
     @property
     def state(self) -> State:
-        """What holds for each route beside the config."""
-        return self._route_states.state
+        """The state of every route."""
+        return self._states.state
 
     @property
     def generation(self) -> int:
@@ -78,19 +122,19 @@ class Controller:
         return self._tables.generation
 
     def rules(self, route: str) -> Rules:
-        """The rules that hold, in order."""
+        """The effective rules, in order."""
         rules = self.state[route].rules
         return self.config.routes[route].rules if rules is None else rules.rules
 
     async def set_weight(self, route: str, weight: int, actor: Actor, revision: int | None = None) -> Changed:
-        """Send `weight` basis points to the canary, and return when every worker does.
+        """Set the canary's weight in basis points; returns when every worker uses it.
 
         Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's,
-        `IllegalTransitionError` while a rollout says what it is, `UnwritableStateError`, and `NotAcknowledgedError`:
-        then it is kept and published all the same.
+        `IllegalTransitionError` while a rollout controls the weight, `UnwritableStateError`, and
+        `NotAcknowledgedError`, in which case the weight is stored and published nevertheless.
         """
 
-        def change(before: RouteState) -> tuple[RouteState, str]:
+        def change(before: RouteState) -> Described:
             if before.plain and weight:
                 raise NoCanaryError(route)
             if not (before.settable or before.plain):
@@ -101,19 +145,15 @@ class Controller:
 
         return await self._change(route, "weight", change, actor, revision)
 
-    async def set_rules(
-        self, route: str, change: Callable[[Rules], Rules], actor: Actor, revision: int | None = None
-    ) -> Changed:
-        """Replace the rules by what `change` makes of them; otherwise like `set_weight`."""
+    async def set_rules(self, route: str, change: RulesChange, actor: Actor, revision: int | None = None) -> Changed:
+        """Replace the rules by the result of `change`; otherwise like `set_weight`."""
 
-        def changed(before: RouteState) -> tuple[RouteState, str]:
+        def changed(before: RouteState) -> Described:
             was = self.rules(route)
             now = change(was)
             of_steps = self.config.routes[route].rollout.rule_names & {rule.name for rule in now}
             if of_steps:
-                raise IllegalTransitionError(
-                    f"a step of the rollout has a rule {min(of_steps)}; give this one another name"
-                )
+                raise IllegalTransitionError(f"a rollout step has a rule {min(of_steps)}, too; choose another name")
             if before.plain and any(rule.reaches_canary for rule in now):
                 raise NoCanaryError(route)
             listed = ", ".join(rule.name for rule in now[:MAX_NAMED])
@@ -123,107 +163,94 @@ class Controller:
         return await self._change(route, "rules", changed, actor, revision)
 
     async def _change(self, route: str, action: str, change: Change, actor: Actor, revision: int | None) -> Changed:
-        async with self._route_states.writing:
+        async with self._states.writing:
             after, detail = await self.write(route, action, change, actor, revision)
             self.refresh()
-            changed = Changed(self.generation, self._route_states.revision(route))
-        publish_route_change(
-            self._events, self._wall_clock(), route, action, detail, after.weight, actor.name, changed.generation
-        )
+            changed = Changed(self.generation, self._states.revision(route))
+        publish_route_change(self._events, route, action, detail, after.weight, actor.name, changed.generation)
         await self.retry_writes()
         await self._tables.acknowledged(changed.generation)
         return changed
 
-    async def write(
-        self, route: str, action: str, change: Change, actor: Actor, revision: int | None
-    ) -> tuple[RouteState, str]:
-        """Store what `change` makes of a route, and have it hold; it is not published yet. To be called while changes
-        are locked out (`RouteStates.writing`). Returns the state after it, and what is different, in words.
-        """
+    async def write(self, route: str, action: str, change: Change, actor: Actor, revision: int | None) -> Described:
+        """Store a change; the caller holds `RouteStates.writing`, and publishes. Returns the new state and a text."""
         before = self.state.get(route)
         if before is None:
             raise NoSuchRouteError(route)
         self.expect(route, revision)
         after, detail = change(before)
-        return await self._route_states.write(route, after, actor, action, detail, self.generation), detail
+        return await self._states.write(route, after, actor, action, detail, self.generation), detail
 
     def expect(self, route: str, revision: int | None) -> None:
-        """Raises `RevisionConflictError` if the route has another revision than the caller builds upon."""
-        if revision is not None and revision != self._route_states.revision(route):
+        """Raises `RevisionConflictError` if `revision` is given and not the route's."""
+        if revision is not None and revision != self._states.revision(route):
             raise RevisionConflictError(route)
 
     async def apply_event(
         self, route: str, plan: Plan, event: RolloutEvent, actor: Actor, revision: int | None = None
     ) -> RolloutResult:
-        """Let something happen to a route's rollout. What takes from the canary has its effect first and is kept then;
-        everything else is kept first. Who has to know that every worker follows waits for `acknowledged`.
+        """Apply an event to a route's rollout. An event that takes traffic from the canary is published first and
+        stored afterwards, any other is stored first. Workers follow later: see `acknowledged`.
 
         Raises `NoSuchRouteError`, `NoCanaryError`, `RevisionConflictError` if `revision` is not the route's,
-        `IllegalTransitionError` for a verb that the phase does not know, and `UnwritableStateError`.
+        `IllegalTransitionError` for a verb that is not legal in the phase, and `UnwritableStateError`.
         """
         self.expect(route, revision)
-        after, data = self._transition(route, plan, event)
-        if event.kind == "abort" and after is self.state[route] and self._route_states.writing.locked():
+        after, notices = self._transition(route, plan, event)
+        if event.kind == "abort" and after is self.state[route] and self._states.writing.locked():
             # A raise may be on its way to the disk: another object makes it stale when it comes back.
             after = replace(after)
         elif waits(self.state[route], after, event):
             # Asked twice, before the lock and under it. Before it, since what takes from the canary must not wait for a
             # disk that another change may be waiting for; under it, since that other change may have come first.
-            async with self._route_states.writing:
+            async with self._states.writing:
                 self.expect(route, revision)
-                after, data = self._transition(route, plan, event)
+                after, notices = self._transition(route, plan, event)
                 if waits(self.state[route], after, event):
-                    after = await self._route_states.write(route, after, *self._entry(after, data, event, actor))
+                    after = await self._states.write(route, after, *self._entry(after, notices, event, actor))
         if after is not self.state[route]:
-            self._route_states.put(route, after, *self._entry(after, data, event, actor))
+            self._states.put(route, after, *self._entry(after, notices, event, actor))
         self.refresh()
-        done = RolloutResult(after.rollout, data, self.generation, self._route_states.revision(route))
-        publish_rollout(self._events, self._wall_clock(), route, done.rollout, data, actor.name, done.generation)
+        done = RolloutResult(after.rollout, notices, self.generation, self._states.revision(route))
+        publish_rollout(self._events, route, done.rollout, notices, actor.name, done.generation)
         await self.retry_writes()
-        return replace(done, durable=self._route_states.durable)
+        return replace(done, durable=self._states.durable)
 
     def _transition(self, route: str, plan: Plan, event: RolloutEvent) -> tuple[RouteState, tuple[Notice, ...]]:
-        """What an event would make of a route. Raises as `apply_event` does."""
+        """The state of a route after an event. Raises as `apply_event` does."""
         before = self.state.get(route)
         if before is None:
             raise NoSuchRouteError(route)
         if before.plain and event.kind not in NOTICED:
             raise NoCanaryError(route)
-        event = replace(
-            event,
-            reaches=bool(self._tables.open_canary_paths(route)),
-            latched=bool(before.latched),
-            waiting=before.waiting,
-        )
-        rollout, data = transition(plan, before.rollout, event, self._wall_clock())
-        return (
-            (before, ())
-            if rollout == before.rollout
-            else (with_rollout(before, rollout, event.report, self._wall_clock()), data)
-        )
+        reaches, now = bool(self._tables.open_canary_paths(route)), self._wall_clock()
+        event = replace(event, reaches=reaches, latched=bool(before.latched), waiting=before.waiting)
+        rollout, notices = transition(plan, before.rollout, event, now)
+        if rollout == before.rollout:
+            return before, ()
+        return with_rollout(before, rollout, event.report, now), notices
 
-    def _entry(
-        self, after: RouteState, data: Sequence[Notice], event: RolloutEvent, actor: Actor
-    ) -> tuple[Actor, str, str, int]:
+    def _entry(self, after: RouteState, notices: Sequence[Notice], event: RolloutEvent, actor: Actor) -> AuditEntry:
         action = event.kind if event.kind != "tick" else "rollout"
-        words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, data)
+        words = f"{after.rollout.identity}" if event.kind == "named" else summary(after.rollout, notices)
         return actor, action, words, self.generation
 
     async def retry_writes(self) -> None:
-        """Store what holds and is not stored. A disk that hangs is not waited for: what holds, holds."""
-        if not self._route_states.durable:
+        """Store what is published and not stored. Does not wait for a disk that hangs."""
+        if not self._states.durable:
             task = asyncio.get_running_loop().create_task(self.keep())
             self._keeping.add(task)
             task.add_done_callback(self._keeping.discard)
+            # `wait`, not `wait_for`: a timeout must not cancel the write.
             await asyncio.wait({task}, timeout=STORE_TIMEOUT_SECONDS)
 
     async def keep(self) -> None:
         """Store what could not be stored before, if there is anything."""
-        async with self._route_states.writing:
-            await self._route_states.keep()
+        async with self._states.writing:
+            await self._states.keep()
 
     async def acknowledged(self, generation: int) -> None:
-        """Wait until every worker follows. Raises `NotAcknowledgedError`."""
+        """Wait until every worker uses the table. Raises `NotAcknowledgedError`."""
         await self._tables.acknowledged(generation)
 
     def _endpoints_changed(self, _: None) -> None:
@@ -233,10 +260,10 @@ class Controller:
         if not turned:  # a name means something else
             return
         for name, sides in newly_unhealthy(self.config, self._topology.endpoints, turned):
-            self._events.publish("health", self._wall_clock(), name, **self._topology.health.described(sides))
+            self._events.publish("health", name, **self._topology.health.described(sides))
 
     def refresh(self) -> None:
-        """Publish the table of this moment, unless it is the one that serves already."""
+        """Compile and publish the current table, unless nothing has changed."""
         asked = self._topology.checks(self.config)
         self._topology.health.watch(asked)
         self._tables.publish(self._tables.compiled(self._topology, self.state, self._topology.unhealthy(asked)))

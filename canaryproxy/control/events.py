@@ -1,6 +1,6 @@
-"""An event bus: a small broadcast that never waits for a subscriber.
+"""The event bus: broadcasts events and never waits for a subscriber.
 
-A listener that does not keep up loses its place, and its stream ends.
+A subscriber that falls behind is dropped, and its stream ends.
 """
 
 import asyncio
@@ -19,16 +19,19 @@ log = logging.getLogger("canaryproxy")
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 
 MAX_WAITING = 256
-"""Events that may wait for one listener."""
+"""Events queued for one subscriber."""
 
 MAX_SUBSCRIBERS = 64
 
-NO_CANARIES_REMOVED: Mapping[str, RolloutIdentity] = MappingProxyType({})
+Gone = Mapping[str, RolloutIdentity]
+"""Rollouts of removed routes."""
+
+NOTHING_GONE: Gone = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """`kind` of what happened is weight, rules, canary, config, health, verdict, phase or worker; `at` since 1970."""
+    """`kind` is weight, rules, canary, config, health, verdict, phase or worker; `at` is in seconds since 1970."""
 
     number: int
     kind: str
@@ -37,13 +40,16 @@ class PublishedEvent:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+About = Callable[[str], RolloutIdentity]
+"""A route -> the identity of its current rollout."""
+
 Queue = asyncio.Queue[PublishedEvent | None]
-"""What happens from the time of the subscription on, None at its end."""
+"""Events since the subscription; None at its end."""
 
 
 @dataclass(slots=True)
 class Subscriber:
-    """Who listens: an address, and a token's name where there are tokens. `lags`: it seems not to read."""
+    """A subscriber's address, and its token's name where there are tokens. `lags`: it seems not to read."""
 
     address: str
     owner: str
@@ -51,11 +57,10 @@ class Subscriber:
 
 
 class EventBus:
-    """Tells every listener what happens from now on: `places` of them at most. Of a route with which rollout and
-    versions it is `about`, where they are known.
-    """
+    """Broadcasts to at most `places` subscribers. `clock` gives Unix time in seconds."""
 
-    def __init__(self, about: Callable[[str], RolloutIdentity] | None = None, places: int = MAX_SUBSCRIBERS) -> None:
+    def __init__(self, clock: Callable[[], float], about: About | None = None, places: int = MAX_SUBSCRIBERS) -> None:
+        self._clock = clock
         self._about = about
         self._places = places
         self._number = 0
@@ -71,14 +76,14 @@ class EventBus:
 
     @property
     def listeners(self) -> int:
-        """How many are listening."""
+        """Number of subscribers."""
         return len(self._listeners)
 
-    def publish(self, kind: str, at: float, route: str = "", **detail: object) -> None:
-        """Something happened."""
+    def publish(self, kind: str, route: str = "", **detail: object) -> None:
+        """Broadcast an event."""
         self._number += 1
         names = identity_fields(self._about(route)) if route and self._about is not None else {}
-        event = PublishedEvent(self._number, kind, at, route, {**names, **detail})
+        event = PublishedEvent(self._number, kind, self._clock(), route, {**names, **detail})
         for queue in list(self._listeners):
             if queue.qsize() >= MAX_WAITING:
                 self._dismiss(queue)
@@ -86,17 +91,15 @@ class EventBus:
                 queue.put_nowait(event)
 
     def subscribe(self, address: str = "", owner: str = "") -> Queue | None:
-        """A queue of what happens from now on; or None while too many listen. An address and a token have half of the
-        places each, where they are known. Where it is full, one that seems not to read gives way, and for a newcomer
-        of another address the longest-lived of the address that has the most.
+        """A queue of future events, or None at the limit. One address and one token may have half of the places each.
+        At the limit a lagging subscriber is dropped, or, for another address, the oldest subscriber of the address that
+        has the most.
         """
-        mine = [
-            queue
-            for queue, one in self._listeners.items()
-            if (address and one.address == address) or (owner and one.owner == owner)
-        ]
+        same = [(queue, one.address == address, one.owner == owner) for queue, one in self._listeners.items()]
+        mine = [queue for queue, by_address, by_owner in same if (address and by_address) or (owner and by_owner)]
         full = len(self._listeners) >= self._places
         if full or self._over_share(address, owner):
+            # A subscriber that lags loses least; the dict keeps the oldest first.
             victim = next((queue for queue in (self._listeners if full else mine) if self._listeners[queue].lags), None)
             if victim is None and full and not self._over_share(address, owner):
                 victim = self._longest_of_the_most(address)
@@ -110,12 +113,12 @@ class EventBus:
         return queue
 
     def lags(self, queue: Queue, *, lags: bool) -> None:
-        """Whether one seems not to read."""
+        """Note whether a subscriber seems not to read."""
         if queue in self._listeners:
             self._listeners[queue].lags = lags
 
     def _over_share(self, address: str, owner: str) -> bool:
-        """Whether a newcomer's address or token has its share already."""
+        """Whether this address or token has its share already."""
         share = max(self._places // 2, 1)
         listeners = self._listeners.values()
         return (bool(address) and sum(one.address == address for one in listeners) >= share) or (
@@ -123,7 +126,7 @@ class EventBus:
         )
 
     def _longest_of_the_most(self, address: str) -> Queue | None:
-        """Whose address has more than a newcomer's would."""
+        """The oldest subscriber of the address with the most, if that has more than `address` would have."""
         counts = Counter(one.address for one in self._listeners.values())
         found, most = counts.most_common(1)[0]
         if not address or found == address or most <= counts[address] + 1:
@@ -131,107 +134,67 @@ class EventBus:
         return next(queue for queue, one in self._listeners.items() if one.address == found)
 
     def _dismiss(self, queue: Queue) -> None:
-        """The end for one."""
+        """End a subscription."""
         del self._listeners[queue]
         queue.put_nowait(None)
 
     def unsubscribe(self, queue: Queue) -> None:
-        """Listen no more."""
+        """Remove a subscriber."""
         self._listeners.pop(queue, None)
 
     def close(self) -> None:
-        """The end, for everybody."""
+        """End all subscriptions."""
         for queue in self._listeners:
             queue.put_nowait(None)
         self._listeners.clear()
 
 
 def identity_fields(identity: RolloutIdentity) -> dict[str, str | None]:
-    """Which rollout something is about, and which versions; null for what is not known."""
-    return {
-        "rollout_id": identity.id or None,
-        "stable_version": identity.stable or None,
-        "canary_version": identity.canary or None,
-    }
+    """The identity of a rollout as fields; null where unknown."""
+    names = {"rollout_id": identity.id, "stable_version": identity.stable, "canary_version": identity.canary}
+    return {name: value or None for name, value in names.items()}
+
+
+def rollout_fields(rollout: Rollout) -> dict[str, object]:
+    """Where a rollout stands, and its identity, as fields. The weight is in percent."""
+    fields = {"phase": rollout.phase, "reason": rollout.reason, "step": rollout.step, "weight": rollout.weight / 100}
+    return {**fields, **identity_fields(rollout.identity)}
 
 
 def publish_rollout(
-    events: EventBus, at: float, route: str, rollout: Rollout, notice: Sequence[Notice], actor: str, generation: int
+    events: EventBus, route: str, rollout: Rollout, notice: Sequence[Notice], actor: str, generation: int
 ) -> None:
     """Log and publish the result of a rollout event."""
     for one in notice:
-        names = identity_fields(rollout.identity)
-        fields = {"route": route, "phase": rollout.phase, "actor": actor, "generation": generation, **names}
-        log.log(LEVELS[one.severity], "%s: %s", route, one.words, extra={"fields": fields})
-        events.publish(
-            "phase",
-            at,
-            route,
-            phase=rollout.phase,
-            reason=rollout.reason,
-            step=rollout.step,
-            weight=rollout.weight / 100,
-            severity=one.severity,
-            sentence=one.words,
-            actor=actor,
-            generation=generation,
-            **names,
-        )
+        fields = {"phase": rollout.phase, "actor": actor, "generation": generation, **identity_fields(rollout.identity)}
+        _publish_notice(events, "phase", route, one, fields, **rollout_fields(rollout))
 
 
 def publish_config(
-    events: EventBus,
-    at: float,
-    heard: Mapping[str, Notice],
-    reload: Reload,
-    actor: str,
-    generation: int,
-    gone: Mapping[str, RolloutIdentity] = NO_CANARIES_REMOVED,
+    events: EventBus, heard: Mapping[str, Notice], reload: Reload, generation: int, gone: Gone = NOTHING_GONE
 ) -> None:
-    """Say what an edited config does to routes and to their rollouts. `gone` are the rollouts of routes that have left
-    it.
-    """
-    for route, one in heard.items():
-        _said(events, at, route, one, actor, generation, gone.get(route))
-    for route, notes in reload.edits.items():
-        for one in notes:
-            _said(events, at, route, one, actor, generation)
+    """Log and publish the effects of an edited config. `gone` are the rollouts of removed routes."""
+    notices = [*heard.items(), *((route, one) for route, notes in reload.edits.items() for one in notes)]
+    for route, one in notices:
+        names = identity_fields(gone[route]) if route in gone else {}
+        fields = {"actor": "operator", "generation": generation, **names}
+        _publish_notice(events, "config", route, one, fields, applied=True)
     for route, done in reload.begun.items():
-        publish_rollout(events, at, route, done.rollout, done.notice, actor, generation)
+        publish_rollout(events, route, done.rollout, done.notice, "operator", generation)
 
 
-def _said(
-    events: EventBus,
-    at: float,
-    route: str,
-    notice: Notice,
-    actor: str,
-    generation: int,
-    gone: RolloutIdentity | None = None,
+def _publish_notice(
+    events: EventBus, kind: str, route: str, notice: Notice, fields: Mapping[str, object], **more: object
 ) -> None:
-    """Say what an edited config does to a route, in the log and as an event."""
-    names = {} if gone is None else identity_fields(gone)
-    fields = {"route": route, "actor": actor, "generation": generation, **names}
-    log.log(LEVELS[notice.severity], "%s: %s", route, notice.words, extra={"fields": fields})
-    events.publish(
-        "config",
-        at,
-        route,
-        applied=True,
-        severity=notice.severity,
-        sentence=notice.words,
-        actor=actor,
-        generation=generation,
-        **names,
-    )
+    """Log a notice with `fields`, and publish it with these and `more`."""
+    log.log(LEVELS[notice.severity], "%s: %s", route, notice.words, extra={"fields": {"route": route, **fields}})
+    events.publish(kind, route, **{**more, "severity": notice.severity, "sentence": notice.words, **fields})
 
 
 def publish_route_change(
-    events: EventBus, at: float, route: str, action: str, change: str, weight: int, actor: str, generation: int
+    events: EventBus, route: str, action: str, change: str, weight: int, actor: str, generation: int
 ) -> None:
-    """Log and publish a change made through the API. `weight` is the route's now."""
+    """Log and publish a change made through the API. `weight` is the route's, in basis points."""
     fields = {"action": action, "route": route, "actor": actor, "generation": generation}
     log.info("%s of %s: %s, by %s, generation %d", action, route, change, actor, generation, extra={"fields": fields})
-    events.publish(
-        action, at, route, weight=weight / 100, change=change, source="api", actor=actor, generation=generation
-    )
+    events.publish(action, route, weight=weight / 100, change=change, source="api", actor=actor, generation=generation)

@@ -1,12 +1,12 @@
-"""What judges have learnt of canaries under way outlives the process, and time without supervision does not count."""
+"""Stores the evidence of judges across restarts, and accounts for the time without supervision."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from canaryproxy.control import evidence
-from canaryproxy.control.evidence import Evidence
-from canaryproxy.control.evidence_identity import identity
+from canaryproxy.control.evidence import Evidence, identity
 from canaryproxy.control.judges import Judges
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.route_states import RouteStates
@@ -17,44 +17,34 @@ from canaryproxy.model.document import TooNewError
 log = logging.getLogger("canaryproxy")
 
 MAX_STORED = 20
-"""Routes in a second."""
+"""Routes stored at a time."""
 
 
+@dataclass(eq=False)
 class EvidenceKeeper:
-    """Writes it down once a second, and reads it at the start. `clock` is the clock of the deltas, `wall_clock` tells
-    seconds since 1970.
-    """
+    """Stores evidence once a second. `clock` is the clock of the deltas, `wall_clock` gives Unix time in seconds."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        judges: Judges,
-        versions: VersionTracker,
-        clock: Callable[[], float],
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._judges = judges
-        self._versions = versions
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self._unwatched: dict[str, tuple[float, float]] = {}
-        self._extra: dict[str, tuple[float, Mapping[str, Any]]] = {}
-        self._written = True
-        self._turn = 0
+    _topology: Topology
+    _states: RouteStates
+    _judges: Judges
+    _versions: VersionTracker
+    _clock: Callable[[], float]
+    _wall_clock: Callable[[], float]
+    _unwatched: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    _extra: dict[str, tuple[float, Mapping[str, Any]]] = field(default_factory=dict, init=False)
+    _written: bool = field(default=True, init=False)
+    _turn: int = field(default=0, init=False)
 
     def __repr__(self) -> str:
         return f"<EvidenceKeeper: {self._unwatched}>"
 
     def lost(self, route: str) -> float:
-        """Seconds of the present step without supervision."""
+        """Seconds of the current step without supervision."""
         step, lost = self._unwatched.get(route, (0.0, 0.0))
         return lost if step == self._began(route) else 0.0
 
     async def store(self, routes: Sequence[str]) -> None:
-        """Write down what is known of these, many of them in turns, and forget all others."""
+        """Store the evidence of these routes, many of them in turns, and delete that of all others."""
         if not routes and not self._written:
             return
         first = self._turn % len(routes) if routes else 0
@@ -62,43 +52,36 @@ class EvidenceKeeper:
         self._turn = first + len(some)
         documents = {route: evidence.dump(self._snapshot(route)) for route in some}
         try:
-            await self._route_states.remember(documents, set(routes))
+            await self._states.remember(documents, set(routes))
             self._written = bool(routes)
         except UnwritableStateError as error:
             log.debug("evidence cannot be stored: %s", error)
 
     def _snapshot(self, route: str) -> Evidence:
         began, extra = self._extra.get(route, (0.0, {}))
-        return Evidence(
-            self._wall_clock(),
-            self._identity(route),
-            self._versions.known(route),
-            self._began(route),
-            self.lost(route),
-            self._judges.snapshot(route, self._clock()),
-            extra if began == self._rollout(route) else {},
-        )
+        extra = extra if began == self._rollout(route) else {}
+        at, of, version = self._wall_clock(), self._identity(route), self._versions.known(route)
+        judge = self._judges.snapshot(route, self._clock())
+        return Evidence(at, of, version, self._began(route), self.lost(route), judge, extra)
 
     def _began(self, route: str) -> float:
-        return self._route_states.state[route].rollout.step_since
+        return self._states.state[route].rollout.step_since
 
     def _rollout(self, route: str) -> float:
-        """When the rollout began: what a later version stored of it is of no other."""
-        return self._route_states.state[route].rollout.began
+        """When the rollout began. Unknown fields of a later version belong to that rollout only."""
+        return self._states.state[route].rollout.began
 
     def _identity(self, route: str) -> str:
         return identity(self._topology.config.routes[route])
 
     async def restore(self, routes: Sequence[str]) -> None:
-        """What the process before knew of these."""
-        learnt = await self._route_states.learnt()
+        """Restore the evidence that the previous process stored for these routes."""
+        learnt = await self._states.learnt()
         for route in routes:
             try:
                 found = evidence.load(learnt[route]) if route in learnt else None
             except (TooNewError, ValueError, TypeError, KeyError) as error:
-                log.warning(
-                    "%s: what was known of the canary is of no use, it is judged from the beginning: %r", route, error
-                )
+                log.warning("%s: stored evidence is not usable; analysis restarted: %r", route, error)
                 found = None
             self._recall(route, found)
 

@@ -1,7 +1,8 @@
-"""Have the config file and what it refers to changed? Decided by content, looked at when an identity moved.
+"""Detects changes of the config file and of the files it refers to. Content decides; it is read when the file's
+identity has changed.
 
-Polling `stat` through symbolic links sees every way a file is replaced: written in place, renamed over
-(editors), or swapped by a link two levels up, as Kubernetes does with `..data` of a mounted ConfigMap.
+Polling `stat` through symbolic links sees every way a file is replaced: written in place, renamed over (editors), or
+swapped by a link two levels up, as Kubernetes does with `..data` of a mounted ConfigMap.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from typing import NamedTuple
 
 
 class Change(Enum):
-    """What a look at the file found, compared with the look before."""
+    """The result of a poll, compared with the one before."""
 
     NONE = "none"
     CONTENT = "content"
@@ -21,7 +22,7 @@ class Change(Enum):
 
 
 class FileSnapshot(NamedTuple):
-    """One look: what `stat` says of the file, and a digest of its content. None where it is missing."""
+    """Identity (`stat`) and content digest of a file at a poll. None where it is missing."""
 
     identity: tuple[int, int, int, int] | None
     digest: bytes | None
@@ -30,18 +31,18 @@ class FileSnapshot(NamedTuple):
 MISSING = FileSnapshot(None, None)
 
 NO_CONTENT = b""
-"""Of a pipe or a device: what was read of it is gone, and looking for more might wait for ever."""
+"""Stands for the content of a pipe or device: reading it consumes the content, and may block."""
 
 
 def compare(before: FileSnapshot, after: FileSnapshot) -> Change:
-    """What happened between two looks. A file that comes back with the same content has not changed."""
+    """The change between two snapshots. A file that comes back with the same content has not changed."""
     if after.identity is None:
         return Change.NONE if before.identity is None else Change.VANISHED
     return Change.NONE if after.digest == before.digest else Change.CONTENT
 
 
 class Watch:
-    """Looks at one file. The content last seen is remembered while the file is missing."""
+    """Polls one file. The content last seen is remembered while the file is missing."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,7 +50,7 @@ class Watch:
         self._digest = self._sight.digest
 
     def poll(self) -> Change:
-        """Look again. Blocks for one `stat`, and one read where that differs."""
+        """Poll once. Blocks for one `stat`, and one read where that differs."""
         before, self._sight = self._sight, self._look(self._sight)
         change = compare(before._replace(digest=self._digest), self._sight)
         if self._sight.digest is not None:
@@ -70,14 +71,14 @@ class Watch:
 
 
 class Watches:
-    """Looks at a set of files that changes with the config. `changed`: one had new content at the last look."""
+    """Polls a set of files that changes with the config. `changed`: one had new content at the last poll."""
 
     def __init__(self) -> None:
         self._watches: dict[Path, Watch] = {}
         self.changed = False
 
     def poll(self, paths: Iterable[Path]) -> list[Path]:
-        """Look at these files; the ones that have vanished since the last look. A new one is only remembered."""
+        """Poll these files; returns those that have vanished since the last poll. A new file is only remembered."""
         wanted = list(paths)
         changes = {path: self._watches[path].poll() for path in wanted if path in self._watches}
         self._watches = {path: self._watches.get(path) or Watch(path) for path in wanted}

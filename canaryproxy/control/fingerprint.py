@@ -1,13 +1,12 @@
-"""What is stored of the config, so that the next process knows what was edited while there was none. Pure.
+"""Digests of the config, stored so that the next process detects edits made in between. Pure.
 
-Another text for the same config would be an edit without an editor: rules and canaries that the API set would give way
-to the file's, and a rollout would start over. So the texts are spelled out here in literals, with keys and defaults of
-their own, whatever attributes, keys and defaults the config has today.
+A changed text for an unchanged config would count as an edit: rules and canaries set over the API would be replaced by
+the file's, and a rollout would start over. The texts are therefore spelled out in literals, with keys and defaults of
+their own, independent of today's attributes, keys and defaults of the config.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from canaryproxy.config import Config
@@ -20,41 +19,13 @@ from canaryproxy.config.schema.rules import RuleConfig
 from canaryproxy.config.stored_form import dump_rules
 from canaryproxy.config.types.address import Origin
 from canaryproxy.config.types.quantity import duration_text
-from canaryproxy.model.document import Document, unknown
+from canaryproxy.model.document import Document
 
 HEARD = frozenset(("canary", "stable", "plan", "analysis", "removed"))
-"""Keys of what was heard of a route; any other is a later version's."""
+"""The known keys of `heard_of`; any other was stored by a later version."""
 
-VERSION_DEFAULTS: Document = {
-    "url": None,
-    "endpoints": [],
-    "connect_timeout": "1s",
-    "response_timeout": "30s",
-    "keep_alive": "4s",
-    "version": "",
-    "health": None,
-    "max_in_flight": None,
-    "tls": None,
-}
-HEALTH_DEFAULTS: Document = {
-    "host": None,
-    "port": None,
-    "scheme": None,
-    "headers": {},
-    "status": None,
-    "interval": "2s",
-    "timeout": "1s",
-    "unhealthy": 3,
-    "healthy": 1,
-    "version_header": None,
-}
 ANY_BUT_ERRORS = ((200, 399),)
-"""Statuses of health checks for which none is digested. They have their own text where they are written as two
-ranges.
-"""
-
-TLS_DEFAULTS = {"ca": None, "server_name": None, "cert": None, "key": None}
-"""What is left out of the text that is digested: the defaults of the form, not those of the config."""
+"""The default of a health check's statuses, left out of the text. Written as two ranges, they have a text."""
 
 
 class Fingerprint(NamedTuple):
@@ -65,17 +36,17 @@ class Fingerprint(NamedTuple):
 
 
 def fingerprints(config: Config) -> dict[str, Fingerprint]:
-    """Of every route. Takes its time."""
+    """The fingerprint of every route. Slow: call it in a thread."""
     return {name: fingerprint(route) for name, route in config.routes.items()}
 
 
 def fingerprint(route: RouteConfig) -> Fingerprint:
-    """Equal for routes whose rules and canary are written alike, whatever is in the files that they name."""
+    """Equal for routes whose rules and canary are written alike; the content of referenced files does not count."""
     return Fingerprint(rules_digest(route.rules), canary_digest(route.canary))
 
 
 def rules_digest(rules: tuple[RuleConfig, ...]) -> str:
-    """Equal for rules that say the same."""
+    """Equal for equal rules."""
     return hashlib.sha256(json.dumps(dump_rules(rules)).encode()).hexdigest() if rules else ""
 
 
@@ -86,50 +57,48 @@ def canary_digest(canary: VersionConfig | None) -> str:
     return hashlib.sha256(json.dumps(_version(canary), sort_keys=True).encode()).hexdigest()
 
 
-def _without(found: Document, defaults: Mapping[str, object]) -> Document:
-    return {key: value for key, value in found.items() if key not in defaults or value != defaults[key]}
+def _without_defaults(**found: tuple[object, object]) -> Document:
+    """The values of (value, default) pairs that are not the default. Defaults are those of the stored form."""
+    return {key: value for key, (value, default) in found.items() if value != default}
 
 
 def _version(version: VersionConfig) -> Document:
-    found: Document = {
-        "url": _origin(version.url),
-        "endpoints": [_origin(one) for one in version.endpoints],
-        "connect_timeout": duration_text(version.connect_timeout),
-        "response_timeout": duration_text(version.response_timeout),
-        "keep_alive": duration_text(version.keep_alive),
-        "version": version.version,
-        "health": None if version.health is None else _health(version.health),
-        "max_in_flight": version.max_in_flight,
-        "tls": None if version.tls is None else _tls(version.tls),
-    }
-    return _without(found, VERSION_DEFAULTS)
+    return _without_defaults(
+        url=(_origin(version.url), None),
+        endpoints=([_origin(one) for one in version.endpoints], []),
+        connect_timeout=(duration_text(version.connect_timeout), "1s"),
+        response_timeout=(duration_text(version.response_timeout), "30s"),
+        keep_alive=(duration_text(version.keep_alive), "4s"),
+        version=(version.version, ""),
+        health=(None if version.health is None else _health(version.health), None),
+        max_in_flight=(version.max_in_flight, None),
+        tls=(None if version.tls is None else _tls(version.tls), None),
+    )
 
 
 def _health(health: HealthConfig) -> Document:
-    found: Document = {
-        "path": health.path,
-        "host": health.host,
-        "port": health.port,
-        "scheme": health.scheme,
-        "headers": {name: str(value) for name, value in health.headers.items()},
-        "status": None if health.status == ANY_BUT_ERRORS else _statuses(health),
-        "interval": duration_text(health.interval),
-        "timeout": duration_text(health.timeout),
-        "unhealthy": health.unhealthy,
-        "healthy": health.healthy,
-        "version_header": health.version_header,
-    }
-    return _without(found, HEALTH_DEFAULTS)
+    return _without_defaults(
+        path=(health.path, None),
+        host=(health.host, None),
+        port=(health.port, None),
+        scheme=(health.scheme, None),
+        headers=({name: str(value) for name, value in health.headers.items()}, {}),
+        status=(None if health.status == ANY_BUT_ERRORS else _statuses(health), None),
+        interval=(duration_text(health.interval), "2s"),
+        timeout=(duration_text(health.timeout), "1s"),
+        unhealthy=(health.unhealthy, 3),
+        healthy=(health.healthy, 1),
+        version_header=(health.version_header, None),
+    )
 
 
 def _tls(tls: UpstreamTlsConfig) -> Document:
-    found: Document = {
-        "ca": None if tls.ca is None else str(tls.ca.path),
-        "server_name": tls.server_name,
-        "cert": None if tls.cert is None else str(tls.cert.path),
-        "key": None if tls.key is None else str(tls.key.path),
-    }
-    return _without(found, TLS_DEFAULTS)
+    return _without_defaults(
+        ca=(None if tls.ca is None else str(tls.ca.path), None),
+        server_name=(tls.server_name, None),
+        cert=(None if tls.cert is None else str(tls.cert.path), None),
+        key=(None if tls.key is None else str(tls.key.path), None),
+    )
 
 
 def _origin(origin: Origin | None) -> str | None:
@@ -143,18 +112,13 @@ def _statuses(health: HealthConfig) -> str | list[str]:
 
 
 def heard_of(route: RouteConfig) -> dict[str, str]:
-    """What is kept of a config beside the digests: only what a rollout under way has to follow."""
+    """Texts of the config that are stored beside the digests: only what a rollout in progress has to follow."""
     return {
         "canary": "" if route.canary is None else _named(route.canary),
         "stable": _origins(route.stable),
         "plan": _plan(route.rollout),
         "analysis": "off" if route.analysis is None else "on",
     }
-
-
-def heard_later(heard: Mapping[str, str]) -> Document:
-    """What a later version has heard of a route beside that."""
-    return unknown(heard, HEARD)
 
 
 def _origins(version: VersionConfig) -> str:
@@ -168,10 +132,8 @@ def _named(canary: VersionConfig) -> str:
 def _plan(rollout: RolloutConfig) -> str:
     if isinstance(rollout.steps, tuple):
         dwells = [rollout.every if step.dwell is None else step.dwell for step in rollout.steps]
-        parts = [
-            f"{step.weight / 100:g} for {dwell:g}{' hold' if step.hold else ''}"
-            for step, dwell in zip(rollout.steps, dwells, strict=True)
-        ]
+        pairs = zip(rollout.steps, dwells, strict=True)
+        parts = [f"{step.weight / 100:g} for {dwell:g}{' hold' if step.hold else ''}" for step, dwell in pairs]
     else:
         parts = [f"{steps_text(rollout.steps)} for {rollout.every:g}"]
     timeout = "auto" if rollout.step_timeout is None else f"{rollout.step_timeout:g}"

@@ -1,6 +1,4 @@
-"""Webhooks of rollouts: gates are asked before the rollout continues, all other hooks are notified. The documents have
-the shape of Flagger's, so that a receiver of those can answer these.
-"""
+"""Webhooks of rollouts: gates, which can hold a rollout, and notifications, in documents compatible with Flagger's."""
 
 import asyncio
 import json
@@ -10,25 +8,27 @@ from datetime import UTC, datetime
 from typing import Any
 
 from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig, OutboundCallConfig, When
-from canaryproxy.config.schema.outbound import secure, texts
-from canaryproxy.control.events import identity_fields
+from canaryproxy.config.schema.rollout import RolloutConfig
+from canaryproxy.control.events import rollout_fields
+from canaryproxy.control.results import RolloutResult
+from canaryproxy.model.document import Document
 from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 from canaryproxy.probes.failure_reasons import answered
-from canaryproxy.probes.http_client import CallFailedError, ContextOf, called, first_words, host_of, is_secure
+from canaryproxy.probes.http_client import Call, CallFailedError, ContextOf, called, first_words
 from canaryproxy.probes.redaction import site
 from canaryproxy.rollout.state import Notice, Phase, Rollout
 
 log = logging.getLogger("canaryproxy")
 
 Post = Callable[[OutboundCallConfig, Mapping[str, Any]], Awaitable[str]]
-"""(whom, document) -> why it did not agree; empty where it did."""
+"""(hook, document) -> why the request failed or was refused; empty where it was accepted."""
 
 RETRY_SECONDS = 10.0
-"""Seconds after which a gate that was closed is asked again."""
+"""Seconds before a closed gate is asked again."""
 
 PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 60.0
-"""Seconds before the first retry; twice as long before each other one, up to a minute."""
+"""Seconds before the first retry of a call, doubled for each further one, up to a minute."""
 
 SEVERITY_ORDER = {"info": 0, "warning": 1, "critical": 2}
 COLOURS = {"info": "#2eb67d", "warning": "#ecb22e", "critical": "#e01e5a"}
@@ -41,14 +41,14 @@ FLAGGER: dict[Phase, str] = {
     "succeeded": "Succeeded",
     "rolled_back": "Failed",
 }
-"""What Flagger calls the phases."""
+"""Flagger's names of the phases."""
 
 Moment = tuple[str, When, float]
-"""Route, what for, and since when the step lasts."""
+"""Route, moment, and when the step began."""
 
 
 class Hooks:
-    """All that are under way. `clock` is a clock in seconds."""
+    """The calls in progress, and the latest answers of gates. `clock` is a monotonic clock."""
 
     def __init__(self, post: Post, clock: Callable[[], float], failures: FailingDependencies) -> None:
         self._post = post
@@ -62,7 +62,7 @@ class Hooks:
         return f"<Hooks: {len(self._asking)} asked, {len(self._telling)} notified>"
 
     async def ask(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str:
-        """Ask all gates of a moment; why one does not agree, empty where all do."""
+        """Ask all gates of a moment; why the first one refuses, empty where all agree."""
         for hook in (one for one in hooks if one.when == at):
             refusal = await self._call(route, hook, document(route, rollout, hook))
             if refusal:
@@ -70,9 +70,7 @@ class Hooks:
         return ""
 
     def gate(self, route: str, hooks: Sequence[HookConfig], at: When, rollout: Rollout) -> str | None:
-        """What the gates of a moment say: empty where they agree, None while it is not known. They are asked at once,
-        and again while they are closed.
-        """
+        """The latest answer of the gates: empty where they agree, None while unknown. Asked in the background."""
         if not any(one.when == at for one in hooks):
             return ""
         moment = (route, at, rollout.step_since)
@@ -83,7 +81,7 @@ class Hooks:
         return answer
 
     def _forget(self, moment: Moment) -> None:
-        """Only the latest step of a route is of interest."""
+        """Keep only the answers for the current step of the route."""
         for old in [one for one in self._answers if one[0] == moment[0] and one[2] != moment[2]]:
             del self._answers[old]
 
@@ -92,28 +90,17 @@ class Hooks:
         try:
             answer = await self.ask(route, hooks, at, rollout)
         except Exception:
-            log.exception("%s: a gate could not be asked", route)
-            answer = "a gate could not be asked; the log says why"
+            log.exception("%s: internal error while asking a gate", route)
+            answer = "internal error while asking a gate; see the log"
         self._answers[moment] = (self._clock(), answer)
         del self._asking[moment]
 
-    def notify(
-        self,
-        route: str,
-        hooks: Sequence[HookConfig],
-        notify: NotifyConfig | None,
-        rollout: Rollout,
-        rollout_notice: Sequence[Notice],
-        at: float,
-        *,
-        turned: bool,
-    ) -> None:
-        """Notify all hooks of an event, those of an end once, as the phase has `turned`; nothing waits for
-        them.
-        """
-        for one in rollout_notice:
-            for hook in hooks:
-                ended = turned and hook.when == ENDS.get(rollout.phase) and one is rollout_notice[-1]
+    def notify(self, route: str, config: RolloutConfig, done: RolloutResult, at: float, *, turned: bool) -> None:
+        """Call all hooks of an event in the background; those of an end once, when the phase has `turned`."""
+        rollout, notify = done.rollout, config.notify
+        for one in done.notice:
+            for hook in config.hooks:
+                ended = turned and hook.when == ENDS.get(rollout.phase) and one is done.notice[-1]
                 if hook.when == "event" or ended:
                     self._send(route, hook, document(route, rollout, hook, one, at))
             if notify is not None and SEVERITY_ORDER[one.severity] >= SEVERITY_ORDER[notify.min_severity]:
@@ -125,28 +112,29 @@ class Hooks:
         task.add_done_callback(self._telling.discard)
 
     async def _call(self, route: str, whom: HookConfig | NotifyConfig, what: Mapping[str, Any]) -> str:
-        """Try until an answer comes; why there was none or no agreement."""
+        """Call a hook, with retries; why it failed or refused."""
         pause, refusal = PAUSE_SECONDS, ""
         for attempt in range(whom.retries + 1):
             if attempt:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MAX_PAUSE_SECONDS)
             refusal = await self._post(whom, what)
-            if not refusal or refusal.startswith("it answered 4"):
+            # 4xx is a decision of the receiver, not an outage: no retry.
+            if not refusal or refusal.startswith("HTTP status 4"):
                 break
         self._note(route, whom, refusal)
         return refusal
 
     def _note(self, route: str, whom: HookConfig | NotifyConfig, refusal: str) -> None:
-        """Whether it answers as it should, and why not."""
+        """Keep and log whether the hook answers."""
         key: Key = (route, "hook", whom.name) if isinstance(whom, HookConfig) else (route, "notify", "notify")
         if not refusal and self._failures.good(key):
-            log.info("%s: the webhook %s at %s answers again", route, key[2], site(whom.url))
+            log.info("%s: webhook %s at %s works again", route, key[2], site(whom.url))
         elif refusal and self._failures.bad(key, refusal):
-            log.warning("%s: the webhook %s at %s: %s", route, key[2], site(whom.url), refusal)
+            log.warning("%s: webhook %s at %s failed: %s", route, key[2], site(whom.url), refusal)
 
     def stop(self) -> None:
-        """Stop: no more calls are made."""
+        """Cancel all calls."""
         for task in (*self._asking.values(), *self._telling):
             task.cancel()
 
@@ -154,56 +142,29 @@ class Hooks:
 ENDS: dict[Phase, When] = {"succeeded": "end", "rolled_back": "rollback"}
 
 
-def document(
-    route: str, rollout: Rollout, hook: HookConfig, rollout_notice: Notice | None = None, at: float = 0.0
-) -> dict[str, Any]:
+def document(route: str, rollout: Rollout, hook: HookConfig, event: Notice | None = None, at: float = 0.0) -> Document:
     """The document for a hook."""
-    words = dict(hook.metadata)
-    if rollout_notice is not None:
-        words |= {
-            "eventMessage": rollout_notice.words,
-            "eventType": "Normal" if rollout_notice.severity == "info" else "Warning",
-            "timestamp": str(int(1000 * at)),
-        }
-    return {
-        "name": route,
-        "namespace": "",
-        "phase": FLAGGER[rollout.phase],
-        "metadata": words,
-        "hook": hook.name,
-        "when": hook.when,
-        "step": rollout.step,
-        "weight": rollout.weight / 100,
-        "reason": rollout.reason,
-        **identity_fields(rollout.identity),
-    }
+    metadata = dict(hook.metadata)
+    if event is not None:
+        kind = "Normal" if event.severity == "info" else "Warning"
+        metadata |= {"eventMessage": event.words, "eventType": kind, "timestamp": str(int(1000 * at))}
+    described = {"name": route, "namespace": "", "metadata": metadata, "hook": hook.name, "when": hook.when}
+    return {**described, **rollout_fields(rollout), "phase": FLAGGER[rollout.phase]}
 
 
-def notice(route: str, rollout: Rollout, notify: NotifyConfig, rollout_notice: Notice, at: float) -> dict[str, Any]:
+def notice(route: str, rollout: Rollout, notify: NotifyConfig, event: Notice, at: float) -> Document:
     """The document for a chat or a pager."""
     if notify.style == "slack":
-        return {
-            "text": unformatted(f"{route}: {rollout_notice.words}"),
-            "attachments": [
-                {"color": COLOURS[rollout_notice.severity], "text": unformatted(caption(rollout)), "ts": int(at)}
-            ],
-        }
+        text = unformatted(f"{route}: {event.words}")
+        below = {"color": COLOURS[event.severity], "text": unformatted(caption(rollout)), "ts": int(at)}
+        return {"text": text, "attachments": [below]}
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return {
-        "at": when,
-        "route": route,
-        "severity": rollout_notice.severity,
-        "phase": rollout.phase,
-        "reason": rollout.reason,
-        "step": rollout.step,
-        "weight": rollout.weight / 100,
-        "sentence": rollout_notice.words,
-        **identity_fields(rollout.identity),
-    }
+    shown = {"at": when, "route": route, "severity": event.severity, "sentence": event.words}
+    return {**shown, **rollout_fields(rollout)}
 
 
 def caption(rollout: Rollout) -> str:
-    """The phase, and which rollout it is of."""
+    """The phase and the identity of a rollout."""
     mine = rollout.identity
     if not mine.id:
         return rollout.phase
@@ -212,30 +173,20 @@ def caption(rollout: Rollout) -> str:
 
 
 def unformatted(text: str) -> str:
-    """Text that a chat shows as it is: no link, and no name that calls people (Slack, "Escaping text"). Part of it is
-    what services have answered and what versions are called.
-    """
+    """Escape a text for Slack ("Escaping text"): remote services must not add links or mention users."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def over_http(context_of: ContextOf) -> Post:
-    """POST a document; why the answer was no 2xx, empty where it was."""
+    """POST a document; why the status was not 2xx, empty where it was."""
 
     async def post(whom: OutboundCallConfig, what: Mapping[str, Any]) -> str:
-        headers = {
-            "content-type": "application/json",
-            "user-agent": "canaryproxy-hook",
-            **dict(texts(whom.headers)),
-        }
-        if whom.secret:
-            headers["authorization"] = f"Bearer {whom.secret}"
-        tls = secure(host_of(whom.url), whom.tls) if is_secure(whom.url) else None
+        headers = {"content-type": "application/json", "user-agent": "canaryproxy-hook"}
+        call = Call.configured(whom.url, whom, headers, context_of)
         try:
-            async with called(
-                "POST", whom.url, headers, whom.timeout, tls, context_of, data=json.dumps(what)
-            ) as response:
-                said = await first_words(response, whom.url, headers)
-                return "" if 200 <= response.status < 300 else f"{answered(response.status)}{said}"
+            async with called("POST", call, data=json.dumps(what)) as response:
+                words = await first_words(response, call)
+                return "" if 200 <= response.status < 300 else f"{answered(response.status)}{words}"
         except CallFailedError as error:
             return str(error)
 

@@ -1,8 +1,8 @@
-"""A judge for every canary: fed with the reports of workers, read by the API and the rollout engine.
+"""One judge per canary: fed with the reports of workers, read by the API and the rollout engine.
 
-Judging is pure (`canaryproxy.analysis`); here it is only fed. Reports are bet on as they come, so that a canary that
-fails everything is known within a report or two; the rest is looked at once a second, a few routes at a time, since a
-rollback may be waiting for the loop.
+Judging is pure (`canaryproxy.analysis`). Failures are tested with every report, so that a canary that fails everything
+is detected within a report or two. The rest is computed once a second, a few routes at a time: a rollback may be
+waiting for the event loop.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Protocol
 
 from canaryproxy.analysis.check_set import CheckSet
@@ -22,31 +22,31 @@ from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.control.events import EventBus
 from canaryproxy.model.document import Document, TooNewError
 from canaryproxy.model.report import CounterDelta, Delta, GoalDelta, OpenRequests
+from canaryproxy.processes.machine import yield_cpu
 from canaryproxy.processes.subscriptions import FailingVerdict, Verdicts
-from canaryproxy.processes.yield_cpu import yield_cpu
 from canaryproxy.telemetry.read.users import UserDelta
 
 log = logging.getLogger("canaryproxy")
 
 NO_ANALYSIS = AnalysisSpec(errors=None, latency=None, client_errors=None, limits=None)
-"""Of a route whose canary is not to be judged: its share is still watched."""
+"""For a route without `analysis`: only its share is checked."""
 
 NO_ROUTES = Judge(NO_ANALYSIS, affinity=False, rng=lambda: 0.0)
-"""Of a route that has only just come."""
+"""Stands in for the judge of a new route."""
 
 NO_CANARY = "the route has no canary"
-"""Why nothing is known of it."""
+"""The reason of an inconclusive verdict."""
 
 PATIENCE_SECONDS = 5
-"""Looks between two times that it is asked whether something else than a failure is to be said."""
+"""Ticks between two looks for a change of verdict other than a failure."""
 
 ROUTES_PER_TURN = 10
-"""Routes that are looked at before others get their turn on the loop."""
+"""Routes that are analysed before yielding to the event loop."""
 
 
 @dataclass(slots=True)
 class RouteReport:
-    """What a worker says of one route."""
+    """A worker's report on one route."""
 
     cells: list[CounterDelta] = field(default_factory=list)
     goals: list[GoalDelta] = field(default_factory=list)
@@ -55,80 +55,60 @@ class RouteReport:
 
 
 class Weights(Protocol):
-    """What judges need to know of the routes."""
+    """The weights of routes, as judges need them."""
 
     def weight_of(self, route: str, /) -> int | None:
-        """A route's weight of now, in basis points; None if there is no such route."""
+        """A route's weight in basis points; None for an unknown route."""
 
     def next_weight_of(self, route: str, /) -> int | None:
-        """The weight that its rollout aims at; None where none is under way."""
+        """The weight that its rollout aims at; None without a rollout in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigChange:
-    """Judges for another config, ready and not at work yet: the `fresh` ones begin without evidence; those of the
-    `other` canaries begin again, with what they know of stable.
-    """
+    """Prepared judges: `fresh` ones have no evidence, those of `other` canaries keep what they know of stable."""
 
     config: Config
     fresh: Mapping[str, Judge]
     other: frozenset[str]
 
 
+@dataclass(eq=False)
 class Judges:
-    """The judges of an instance. `generation` tells that of the table which holds the weights; `wall_clock` the time of
-    day. What is found to fail is published to `verdicts`.
-    """
+    """The judges of an instance. `generation` gives the current table's. Failures are published to `verdicts`."""
 
-    def __init__(
-        self,
-        config: Config,
-        now: float,
-        weights: Weights,
-        generation: Callable[[], int],
-        rng: Callable[[], float],
-        events: EventBus,
-        wall_clock: Callable[[], float],
-        verdicts: Verdicts,
-    ) -> None:
-        self._weights = weights
-        self._generation = generation
-        self._rng = rng
-        self._events = events
-        self._wall_clock = wall_clock
-        self._verdicts = verdicts
-        self._routes: dict[str, RouteConfig] = {}
-        self._judges: dict[str, Judge] = {}
-        self._plain: Set[str] = frozenset()
-        self._last_verdict: dict[str, str] = {}
-        self._reported_until: dict[int, float] = {}
-        self._waited: dict[int, frozenset[str]] = {}
-        self._ticks = 0
+    config: InitVar[Config]
+    now: InitVar[float]
+    _weights: Weights
+    _generation: Callable[[], int]
+    _rng: Callable[[], float]
+    _events: EventBus
+    _verdicts: Verdicts
+    _routes: dict[str, RouteConfig] = field(default_factory=dict, init=False)
+    _judges: dict[str, Judge] = field(default_factory=dict, init=False)
+    _plain: Set[str] = field(default=frozenset(), init=False)
+    _last_verdict: dict[str, str] = field(default_factory=dict, init=False)
+    _reported_until: dict[int, float] = field(default_factory=dict, init=False)
+    _waited: dict[int, frozenset[str]] = field(default_factory=dict, init=False)
+    _ticks: int = field(default=0, init=False)
+
+    def __post_init__(self, config: Config, now: float) -> None:
         self.configure(config, now)
 
     def __repr__(self) -> str:
         return f"<Judges of {len(self._judges)} routes>"
 
     def prepared(self, config: Config) -> ConfigChange:
-        """Judges for a config, made and not at work yet: whatever may go wrong with one does so here."""
+        """Make the judges for a config without using them yet: anything that can fail does so here."""
         routes = {name: route for name, route in config.routes.items() if route.canary is not None}
         known = {name: self._routes.get(name) for name in routes}
-        fresh = {
-            name: self._judge(routes[name])
-            for name, before in known.items()
-            if before is None or analysis_changed(before, routes[name])
-        }
-        other = frozenset(
-            name
-            for name, before in known.items()
-            if name not in fresh and before is not None and before.canary != routes[name].canary
-        )
+        kept = {name: one for name, one in known.items() if one is not None and not analysis_changed(one, routes[name])}
+        fresh = {name: self._judge(route) for name, route in routes.items() if name not in kept}
+        other = frozenset(name for name, before in kept.items() if before.canary != routes[name].canary)
         return ConfigChange(config, fresh, other)
 
     def take(self, configured: ConfigChange, now: float) -> set[str]:
-        """Let them work; those without a canary have no judge. One whose canary is another now, or who is judged
-        otherwise, begins again, with the requests of the next second; returns those.
-        """
+        """Use the prepared judges, the restarted ones from the next second on; returns the routes of those."""
         known = self._routes
         routes = {name: one for name, one in configured.config.routes.items() if one.canary is not None}
         for gone in self._judges.keys() - routes.keys():
@@ -143,14 +123,14 @@ class Judges:
         return set(begun)
 
     def configure(self, config: Config, now: float) -> set[str]:
-        """Judge by a config from now on; returns the routes whose judge begins again."""
+        """Use a config from now on; returns the routes whose judge restarts."""
         return self.take(self.prepared(config), now)
 
     def _judge(self, route: RouteConfig) -> Judge:
         return Judge(route.spec or NO_ANALYSIS, affinity=route.affinity is not None, rng=self._rng)
 
     def add(self, slot: int, delta: Delta, new_users: list[UserDelta]) -> None:
-        """File a worker's report, and what its users are new to."""
+        """Process a worker's report and the new users in it."""
         self._reported_until[slot] = delta.at
         reports = by_route(delta, new_users, self._judges.keys())
         waited = frozenset(name for name, report in reports.items() if report.waiting)
@@ -177,9 +157,7 @@ class Judges:
 
     @contextmanager
     def _guarded(self, name: str) -> Iterator[Judge]:
-        """The judge of a route. One that breaks takes nothing with it: what serves and counts goes on, and the judge
-        starts over.
-        """
+        """The judge of a route. A judge that raises is replaced by one without evidence; nothing else is affected."""
         try:
             yield self._judges[name]
         except Exception:
@@ -187,58 +165,55 @@ class Judges:
             self._judges[name] = self._judge(self._routes[name])
 
     def goal_reached(self, goal: GoalDelta) -> None:
-        """Events of a version, reported through the API."""
+        """Events of a goal, reported through the API."""
         if goal.route in self._judges:
             with self._guarded(goal.route) as judge:
                 judge.goal_reached(goal)
 
     def users_seen(self, new_users: list[UserDelta]) -> None:
-        """What users are new to, reported through the API."""
+        """New users, reported through the API."""
         for one in (one for one in new_users if one.route in self._judges):
             with self._guarded(one.route) as judge:
                 judge.users_seen(one)
 
     def renew(self, route: str, now: float) -> None:
-        """The canary is another one, or is looked at again: forget what is known of it."""
+        """Restart the judge of a route: its canary is another one, or its rollout starts over."""
         if route in self._judges and self._judges[route].started:
             self._judges[route].restart(now, first=int(now) + 1)
 
     def snapshot(self, route: str, now: float) -> Document:
-        """What a judge has learnt, as plain data."""
+        """A judge's evidence, as plain data."""
         return self._judges[route].snapshot(now)
 
     def restore(self, route: str, data: Document, now: float) -> bool:
-        """Go on from there; False where it does not fit, and the judge starts over."""
+        """Restore a judge's evidence; False where it does not match, and the judge starts without any."""
         try:
             self._judges[route].restore(data, now)
         except (TooNewError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            log.warning(
-                "%s: what was known of the canary is of no use, it is judged from the beginning: %r", route, error
-            )
+            log.warning("%s: stored evidence is not usable; analysis restarted: %r", route, error)
             self._judges[route] = self._judge(self._routes[route])
             return False
         return True
 
     def check_set(self, route: str) -> CheckSet | None:
-        """The checks of a route's canary, for what comes from outside; another one for every beginning."""
+        """The checks of a route's canary; another object after every restart of the judge."""
         judge = self._judges.get(route)
         return None if judge is None else judge.check_set
 
     def worker_exited(self, slot: int) -> None:
-        """A worker is no more."""
+        """A worker has ended."""
         self._reported_until.pop(slot, None)
         self._waited.pop(slot, None)
         for judge in self._judges.values():
             judge.worker_exited(slot)
 
     async def tick(self, now: float) -> None:
-        """A second has passed. Routes without traffic are not looked at, and what is not urgent is said now and
-        then.
-        """
+        """Analyse all canaries with traffic, once a second. Only failures are published at every tick."""
         reported_until = min(self._reported_until.values(), default=now)
         self._ticks += 1
         for number, name in enumerate(list(self._judges)):
             if number % ROUTES_PER_TURN == ROUTES_PER_TURN - 1:
+                # A rollback may be waiting for the event loop.
                 await asyncio.sleep(0)
             if name in self._judges:
                 with self._guarded(name) as judge:
@@ -253,20 +228,20 @@ class Judges:
             self._log_verdict(name, judge.analysis(now))
 
     def analysis(self, route: str, now: float) -> JudgeReport:
-        """What is known of a route's canary; of one that has only just come into the config, that nothing is."""
+        """The current analysis of a route's canary; inconclusive for a new route."""
         if route in self._plain:
             return replace(NO_ROUTES.analysis(now), reason=NO_CANARY)
         return self._judges.get(route, NO_ROUTES).analysis(now)
 
     def verdict(self, route: str, now: float) -> Verdict:
-        """That of its analysis; without a share nothing needs to be looked at to know it."""
+        """The verdict of the analysis; does not compute it for a canary without a share."""
         judge = self._judges.get(route, NO_ROUTES)
         if judge.failed(now) is None and not self._weights.weight_of(route):
             return "inconclusive"
         return judge.analysis(now).verdict
 
     def _log_verdict(self, name: str, analysis: JudgeReport) -> None:
-        """Tell when the verdict is another one; in the log only what needs an operator."""
+        """Publish a changed verdict; log only failures."""
         before = self._last_verdict.get(name)
         if before == analysis.verdict:
             return
@@ -275,11 +250,11 @@ class Judges:
             log.warning("%s: the canary fails: %s", name, analysis.reason)
             self._verdicts.publish(FailingVerdict(name, analysis))
         if before is not None or analysis.verdict == "fail":
-            self._events.publish("verdict", self._wall_clock(), name, verdict=analysis.verdict, reason=analysis.reason)
+            self._events.publish("verdict", name, verdict=analysis.verdict, reason=analysis.reason)
 
 
 def by_route(delta: Delta, new_users: Sequence[UserDelta], judged: Set[str]) -> dict[str, RouteReport]:
-    """What a worker reports of the routes that are judged, and is analysed, by route."""
+    """The parts of a report that are analysed, by route with a judge."""
     found: defaultdict[str, RouteReport] = defaultdict(RouteReport)
     for cell in delta.cells:
         if cell.key.analysed and cell.key.route in judged:
@@ -296,5 +271,5 @@ def by_route(delta: Delta, new_users: Sequence[UserDelta], judged: Set[str]) -> 
 
 
 def analysis_changed(before: RouteConfig, after: RouteConfig) -> bool:
-    """Whether evidence of one is none for the other."""
+    """Whether evidence under one config is invalid under the other."""
     return before.affinity != after.affinity or before.spec != after.spec

@@ -1,6 +1,6 @@
-"""What others know of the versions, brought to the judges again and again while a canary has a share.
+"""Scrapes and external checks, fed to the judges periodically while a canary has a share.
 
-A source that does not answer makes its check unknown, says so in the log, and changes nothing else.
+A source that fails makes its check inconclusive, is logged, and has no other effect.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from canaryproxy.analysis.check_set import CheckSet
 from canaryproxy.analysis.checks.resources import ResourceCheck
@@ -29,18 +29,18 @@ Endpoints = Callable[[str], Mapping[str, Sequence[tuple[Endpoint, str]]]]
 Source = ResourceConfig | CheckConfig
 
 READINGS = 10
-"""In a block."""
+"""Readings of a block."""
 
-MIN_PAUSE_SECONDS, LONGEST_PAUSE = 0.5, 15.0
-"""Seconds between two readings, at least and at most."""
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 15.0
+"""Bounds of the seconds between two readings."""
 
 MAX_CONCURRENT = 16
-"""Endpoints that are asked at the same time."""
+"""Endpoints that are scraped at the same time."""
 
 
 @dataclass(slots=True)
 class MeasurementBlock:
-    """One that is being measured, for a check."""
+    """A block of readings in progress, for a check."""
 
     usage: Usage
     check: ResourceCheck
@@ -48,36 +48,27 @@ class MeasurementBlock:
     copies: int
 
 
+@dataclass(eq=False)
 class Measurements:
-    """The sources of an instance. `weight_of` as for `Judges`; `endpoints` tells a route's endpoints by version."""
+    """The sources of an instance. `weight_of` as for `Judges`; `endpoints` gives a route's endpoints by version."""
 
-    def __init__(
-        self,
-        judges: Judges,
-        weight_of: Callable[[str], int | None],
-        endpoints: Endpoints,
-        scrape: Scrape,
-        ask: Ask,
-        clock: Callable[[], float],
-        failures: FailingDependencies,
-    ) -> None:
-        self._judges = judges
-        self._weight_of = weight_of
-        self._endpoints = endpoints
-        self._scrape = scrape
-        self._ask = ask
-        self._clock = clock
-        self._sent: Counter[str] = Counter()
-        self._copied: Counter[str] = Counter()
-        self._measured: set[str] = set()
-        self._tasks: dict[tuple[str, Source], asyncio.Task[None]] = {}
-        self._failures = failures
+    _judges: Judges
+    _weight_of: Callable[[str], int | None]
+    _endpoints: Endpoints
+    _scrape: Scrape
+    _ask: Ask
+    _clock: Callable[[], float]
+    _failures: FailingDependencies
+    _sent: Counter[str] = field(default_factory=Counter, init=False)
+    _copied: Counter[str] = field(default_factory=Counter, init=False)
+    _measured: set[str] = field(default_factory=set, init=False)
+    _tasks: dict[tuple[str, Source], asyncio.Task[None]] = field(default_factory=dict, init=False)
 
     def __repr__(self) -> str:
         return f"<Measurements: {len(self._tasks)}, {self._failures}>"
 
     def configure(self, config: Config) -> None:
-        """Ask just these from now on."""
+        """Query exactly the sources of this config from now on."""
         wanted: set[tuple[str, Source]] = {
             (name, source)
             for name, route in config.routes.items()
@@ -92,13 +83,13 @@ class Measurements:
             self._tasks[name, source] = asyncio.get_running_loop().create_task(self._again(name, source))
 
     def stop(self) -> None:
-        """Ask no more."""
+        """Cancel all queries."""
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
 
     def add(self, delta: Delta) -> None:
-        """Count what endpoints were sent, whatever decided it: they spend on all of it."""
+        """Count the requests sent to each endpoint, whatever decided them: all of them use its resources."""
         if not self._measured:
             return
         for cell in delta.cells:
@@ -110,21 +101,22 @@ class Measurements:
     async def _again(self, route: str, source: Source) -> None:
         pause = source.interval if isinstance(source, CheckConfig) else pause_of(source)
         block: MeasurementBlock | None = None
+        # Spread the queries of many routes over the interval.
         await asyncio.sleep(pause * random.random())
         while True:
-            panel = self._judges.check_set(route) if self._weight_of(route) else None
+            checks = self._judges.check_set(route) if self._weight_of(route) else None
             try:
                 if isinstance(source, CheckConfig):
-                    await self._read(route, source, panel)
+                    await self._read(route, source, checks)
                 else:
-                    block = await self._measure(route, source, panel, block)
+                    block = await self._measure(route, source, checks, block)
             except Exception:
-                log.exception("%s: %s could not be read", route, source.name)
+                log.exception("%s: internal error while reading %s", route, source.name)
             await asyncio.sleep(pause)
 
-    async def _read(self, route: str, source: CheckConfig, panel: CheckSet | None) -> None:
-        """Ask for both versions where they have values of their own."""
-        check = None if panel is None else panel.externals.get(source.name)
+    async def _read(self, route: str, source: CheckConfig, checks: CheckSet | None) -> None:
+        """Query an external check, for both versions where it has values by version."""
+        check = None if checks is None else checks.externals.get(source.name)
         if check is None:
             return
         try:
@@ -138,10 +130,10 @@ class Measurements:
             check.read(canary, stable)
 
     async def _measure(
-        self, route: str, source: ResourceConfig, panel: CheckSet | None, block: MeasurementBlock | None
+        self, route: str, source: ResourceConfig, checks: CheckSet | None, block: MeasurementBlock | None
     ) -> MeasurementBlock | None:
-        """One reading of all endpoints; what is measured from now on."""
-        check = None if panel is None else panel.resources.get(source.name)
+        """Read all endpoints once; returns the block that continues."""
+        check = None if checks is None else checks.resources.get(source.name)
         if check is None:
             return None
         now = self._clock()
@@ -159,7 +151,7 @@ class Measurements:
         return MeasurementBlock(block.usage.next(), check, now, self._copied[route])
 
     def _forget(self) -> None:
-        """Endpoints that are no more."""
+        """Forget endpoints that no longer exist."""
         sides = (side for route in self._measured for side in self._endpoints(route).values())
         for gone in self._sent.keys() - {endpoint.authority for side in sides for endpoint, _ in side}:
             del self._sent[gone]
@@ -181,15 +173,15 @@ class Measurements:
         await asyncio.gather(*(one(version, endpoint) for version, side in sides for endpoint, _ in side))
 
     def _note(self, route: str, source: Source, problem: str) -> None:
-        """Whether it answers, and why not."""
+        """Keep and log whether the source answers."""
         what: What = "check" if isinstance(source, CheckConfig) else "resource"
         key = (route, what, source.name)
         if not problem and self._failures.good(key):
-            log.info("%s: %s is known again", route, source.name)
+            log.info("%s: %s is available again", route, source.name)
         elif problem and self._failures.bad(key, problem):
             log.warning("%s: %s is not available; the rollout waits for it: %s", route, source.name, problem)
 
 
 def pause_of(resource: ResourceConfig) -> float:
     """Seconds between two readings."""
-    return min(max(resource.block / READINGS, MIN_PAUSE_SECONDS), LONGEST_PAUSE)
+    return min(max(resource.block / READINGS, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)

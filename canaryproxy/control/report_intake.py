@@ -1,6 +1,7 @@
-"""Where the reports of workers go: counters and windows for display, judges and sources for analysis."""
+"""Distributes the reports of workers: to counters and windows for display, to judges and sources for analysis."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import InitVar, dataclass
 
 from canaryproxy.config import Config
 from canaryproxy.control.events import EventBus
@@ -8,45 +9,34 @@ from canaryproxy.control.judges import Judges
 from canaryproxy.control.measurements import Measurements
 from canaryproxy.control.route_states import RouteStates
 from canaryproxy.model.report import Delta
+from canaryproxy.processes.machine import yield_cpu
 from canaryproxy.processes.subscriptions import Deltas, WorkerGone, WorkerReport, WorkersChanged
-from canaryproxy.processes.yield_cpu import yield_cpu
 from canaryproxy.telemetry.read.counters import Counters
 from canaryproxy.telemetry.read.users import UserRegistry
 from canaryproxy.telemetry.read.window import Window
 
 
+@dataclass(eq=False)
 class Intake:
-    """Files every report, and tells what becomes of workers. `wall_clock` tells seconds since the epoch."""
+    """Processes every report, start and end of a worker."""
 
-    def __init__(
-        self,
-        deltas: Deltas,
-        route_states: RouteStates,
-        counters: Counters,
-        window: Window,
-        users: UserRegistry,
-        judges: Judges,
-        sources: Measurements,
-        events: EventBus,
-        wall_clock: Callable[[], float],
-    ) -> None:
-        self._route_states = route_states
-        self._counters = counters
-        self._window = window
-        self._users = users
-        self._judges = judges
-        self._sources = sources
-        self._events = events
-        self._wall_clock = wall_clock
+    deltas: InitVar[Deltas]
+    _states: RouteStates
+    _counters: Counters
+    _window: Window
+    _users: UserRegistry
+    _judges: Judges
+    _sources: Measurements
+    _events: EventBus
+
+    def __post_init__(self, deltas: Deltas) -> None:
         deltas.subscribe(self._take)
 
     def __repr__(self) -> str:
         return f"<Intake into {self._counters}>"
 
     def follow(self, config: Config, begun: Iterable[str]) -> None:
-        """Forget the routes that a config has not; those that have `begun` again have users with another canary before
-        them.
-        """
+        """Forget routes that are not in `config`. Routes in `begun` have another canary: count their users again."""
         self._counters.retain(config.routes.keys())
         self._window.retain(config.routes.keys())
         self._users.retain(config.routes.keys())
@@ -61,15 +51,15 @@ class Intake:
             self._counters.worker_exited(news.slot)
             self._judges.worker_exited(news.slot)
         else:
-            self._events.publish("worker", self._wall_clock(), detail=news.words)
+            self._events.publish("worker", detail=news.words)
 
     def _file(self, slot: int, delta: Delta) -> None:
-        """Requests come first: in between, workers get the CPU if they wait for it."""
+        """Yields the CPU to workers between the steps."""
         self._counters.add(slot, delta)
         yield_cpu()
         self._window.add(delta)
         yield_cpu()
-        fresh = self._users.add(delta, self._route_states.weight_of)
+        fresh = self._users.add(delta, self._states.weight_of)
         yield_cpu()
         self._judges.add(slot, delta, fresh)
         yield_cpu()

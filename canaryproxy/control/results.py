@@ -1,6 +1,4 @@
-"""What changes come to: of a weight or rules, of a rollout, of the whole config. Plain data, and what the log says of a
-config that is refused.
-"""
+"""Results of changes: of a weight or rules, of a rollout, of the whole config."""
 
 import logging
 from collections.abc import Mapping
@@ -9,18 +7,25 @@ from dataclasses import dataclass, field
 from canaryproxy.rollout.state import Notice, Rollout
 
 MAX_LOGGED = 20
-"""Problems of a config that the log names; `canaryproxy check` names all."""
+"""Problems of a config that are logged; `canaryproxy check` shows all."""
 
 log = logging.getLogger("canaryproxy")
 
 
 class NoSuchRouteError(Exception):
-    """There is no route of this name, or no more."""
+    """There is no route of this name, or no longer."""
+
+
+class NoCanaryError(Exception):
+    """The route has no canary; the message says what to do."""
+
+    def __init__(self, route: str) -> None:
+        super().__init__(f"{route} has no canary; name one in the config, or with PUT /api/v1/routes/{route}/canary")
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What a change has become: the generation that every worker follows, and the revision of the route."""
+    """The generation that every worker uses after a change, and the route's revision."""
 
     generation: int
     revision: int
@@ -28,7 +33,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class RolloutResult:
-    """What came of an event of a rollout. `durable`: it is on the disk."""
+    """The result of a rollout event. `durable`: it is stored on disk."""
 
     rollout: Rollout
     notice: tuple[Notice, ...]
@@ -39,13 +44,12 @@ class RolloutResult:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What a reload did, or another canary set over the API.
+    """The result of a reload, or of setting a canary over the API.
 
-    `generation` is the one serving now. `problem` is the full text of what is wrong with the file, empty
-    if it holds up. `changed` says that something else is served now, a table or certificates; `restart` that
-    `server:` differs from what this process was started with, so part of the file waits for a restart. `others` are the
-    routes whose canary is another one now, `begun` what that did to their rollouts, which is yet to be kept;
-    `edits` what else was edited, `renewed` the routes whose stable is another one.
+    `generation` is the current one. `problem` is the complete error text of an invalid file, else empty. `changed`:
+    another table or other certificates are in use. `restart`: `server:` differs from what this process was started
+    with, which takes a restart. `others` are routes with another canary, `begun` the effects on their rollouts, not yet
+    stored; `edits` are notes on other edits, `renewed` the routes with another stable.
     """
 
     generation: int
@@ -59,7 +63,7 @@ class Reload:
 
 
 def say_refused(reload: Reload) -> None:
-    """Say in the log why the config was not applied, a line for each problem."""
+    """Log why the config was rejected, one line per problem."""
     problems = reload.problem.splitlines()
     log.error("the config was not applied; generation %d stays active", reload.generation)
     for problem in problems[:MAX_LOGGED]:

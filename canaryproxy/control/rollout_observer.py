@@ -1,14 +1,14 @@
-"""What is known of a rollout at a moment: the judge's verdict, the health of endpoints, and how much traffic there is.
+"""Observations of a rollout: the judge's verdict, the health of endpoints, and traffic.
 
-Nothing here decides anything; `canaryproxy.rollout` does, given this.
+Nothing is decided here; `canaryproxy.rollout` decides.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from canaryproxy.analysis.finding import JudgeReport, report
+from canaryproxy.analysis.finding import report
 from canaryproxy.config.schema.rollout import NEEDED_FOR_PROOF, expected_seconds
 from canaryproxy.control.evidence_keeper import EvidenceKeeper
 from canaryproxy.control.judges import Judges
@@ -22,59 +22,45 @@ from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers
 
 TRAFFIC_WINDOW_SECONDS = 10.0
-"""Seconds of traffic that tell how long a step will take: long enough for a rate that does not jump, short enough to
-follow a change of load within a step.
-"""
+"""Seconds over which the request rate is averaged: steady, yet follows a change of load within a step."""
 
 NO_USERS = DistinctUsers()
 
 
+@dataclass(eq=False)
 class RolloutObserver:
-    """Looks at the routes of an instance. `clock` is the clock of the deltas."""
+    """Observes the routes of an instance. `clock` is the clock of the deltas."""
 
-    def __init__(
-        self,
-        topology: Topology,
-        route_states: RouteStates,
-        judges: Judges,
-        memory: EvidenceKeeper,
-        window: Window,
-        users: UserRegistry,
-        clock: Callable[[], float],
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._judges = judges
-        self._memory = memory
-        self._window = window
-        self._users = users
-        self._clock = clock
+    _topology: Topology
+    _states: RouteStates
+    _judges: Judges
+    _memory: EvidenceKeeper
+    _window: Window
+    _users: UserRegistry
+    _clock: Callable[[], float]
 
     def __repr__(self) -> str:
         return f"<RolloutObserver of {self._topology!r}>"
 
     def rollout(self, route: str) -> Rollout:
-        """A route's rollout as it is now."""
-        return self._route_states.state[route].rollout
+        """A route's current rollout."""
+        return self._states.state[route].rollout
 
     def traffic(self, route: str) -> float:
-        """Requests a second lately, of both versions."""
-        sides = (
-            self._window.sample((route, version), self._clock(), TRAFFIC_WINDOW_SECONDS)
-            for version in ("stable", "canary")
-        )
-        return sum(side.requests for side in sides) / TRAFFIC_WINDOW_SECONDS
+        """The current rate of both versions in requests per second."""
+        now, span = self._clock(), TRAFFIC_WINDOW_SECONDS
+        return sum(self._window.sample((route, version), now, span).requests for version in ("stable", "canary")) / span
 
     def plan(self, route: str) -> Plan:
-        """What its rollout follows: the steps are those of its start."""
+        """The plan of the current rollout: the steps are those of its start."""
         return followed(self.new_plan(route), self.rollout(route))
 
     def new_plan(self, route: str) -> Plan:
-        """What a rollout that begins now follows."""
+        """The plan of a rollout that begins now."""
         return self._topology.config.routes[route].rollout.plan(self.traffic(route))
 
     def estimate(self, route: str) -> float:
-        """Seconds that the present step takes, about; infinite where there is no traffic."""
+        """Estimated seconds of the current step; infinite without traffic."""
         rollout, config = self.rollout(route), self._topology.config.routes[route]
         if rollout.step is None or config.spec is None:
             return 0.0
@@ -84,24 +70,22 @@ class RolloutObserver:
         return expected_seconds(step.dwell, step.weight, needed, self.traffic(route))
 
     def canary_users(self, route: str) -> int | None:
-        """The canary's users since the weight is what it is; None where users are not distinguished."""
+        """The canary's users at the current weight; None where users are not distinguished."""
         config = self._topology.config.routes[route]
         if config.canary is None or config.affinity is None:
             return None
-        step = self._users.weight_period(route, self._route_states.state[route].weight, self._clock())
+        step = self._users.weight_period(route, self._states.state[route].weight, self._clock())
         return len(step.seen.get("canary", NO_USERS))
 
     def report(self, route: str) -> dict[str, Any]:
-        """What is to be said of the canary as it is known now, as plain data."""
+        """The current report on the canary, as plain data."""
         return report(self._judges.analysis(route, self._clock()), self.canary_users(route))
 
     def observe(self, route: str) -> Observation:
-        """What is known of a route now."""
+        """The current observation of a route."""
         config = self._topology.config.routes[route]
-        healthy = {
-            version: [state != "unhealthy" for _, state in side]
-            for version, side in self._topology.endpoints(route).items()
-        }
+        sides = self._topology.endpoints(route).items()
+        healthy = {version: [state != "unhealthy" for _, state in endpoints] for version, endpoints in sides}
         checked = config.canary is not None and config.canary.health is not None
         estimate = self.estimate(route)
         analysis = self._judges.analysis(route, self._clock())
@@ -121,9 +105,5 @@ class RolloutObserver:
         rollout = self.rollout(route)
         if rollout.phase == "progressing" and not rollout.weight and facts.verdict != "fail":
             return replace(facts, verdict="pass", why="a step without traffic of its own")
-        return replace(facts, verdict="inconclusive") if _dry(analysis) else facts
-
-
-def _dry(analysis: JudgeReport) -> bool:
-    """Whether a failing verdict is only reported."""
-    return analysis.dry_run and analysis.verdict == "fail"
+        only_reported = analysis.dry_run and analysis.verdict == "fail"
+        return replace(facts, verdict="inconclusive") if only_reported else facts

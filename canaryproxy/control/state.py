@@ -1,8 +1,8 @@
-"""What was changed while running, and how it and the file go together. Pure.
+"""The state of routes that is changed at run time, and how it combines with the config file. Pure.
 
-Per key the later change wins. The file speaks only where its value differs from the one it had when it was last
-heard; so a weight set over the API outlives restarts and reloads until that weight is edited in the file. A
-route that leaves the file is forgotten.
+For each key the latest change wins. The file's value counts as a change only when it differs from the one last read: a
+weight set over the API outlives restarts and reloads until that weight is edited in the file. A route that leaves the
+file is forgotten.
 """
 
 from collections.abc import Mapping
@@ -25,22 +25,22 @@ Source = Literal["file", "api", "rollout"]
 NO_ROLLOUT = Rollout()
 
 NO_PLAN = Plan(())
-"""Of what needs none: that a canary comes or goes."""
+"""For events that need no plan: a canary was added or removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """One route's changeable part. `weight` is in basis points.
+    """The state of one route. `weight` is in basis points.
 
-    `file_weight`, `file_rules` and `file_canary` (digests) are the file's, as last heard. `rules` are None while the
-    file's hold, and so is `canary`. `file_canary` is empty where the file has no canary, and None in what was kept when
-    none could be left out. `latched` says why the canary is off until an operator decides, empty if it is not. While a
-    `rollout` is under way the weight is its; `past` are the last ones, the oldest first. `extra` is what a later
-    version has stored of the route: kept as it is.
-    `waiting` is a weight of the file that has no effect before the route is idle, None where none waits; `with_rules`
-    what else of the file has to be known again by the next process (`control.edits`). `file_route` is a digest of all
-    that the file says of the route but its rules, empty in what was kept without one. `revision` is another number
-    after every change that a caller may build upon, and rises: microseconds since 1970 (`later`), 0 before it is known.
+    `file_weight`, `file_rules` and `file_canary` (digests) are the file's, as last read. `rules` and `canary` are None
+    while the file's apply. `file_canary` is empty where the file has no canary, and None in old stored states.
+    `latched` says why the canary is off until an operator decides, empty if it is not. While a `rollout` is in progress
+    it controls the weight; `past` are the last ones, the oldest first. `extra` are unknown fields of a later version,
+    kept as they are.
+
+    `waiting` is a weight of the file that takes effect when the route is idle. `heard` are texts of the file
+    (`fingerprint.heard_of`). `file_route` is a digest of everything the file says of the route but its rules, empty in
+    old stored states. `revision` rises with every change that callers may depend on (`later`).
     """
 
     weight: int
@@ -76,12 +76,12 @@ class RouteState:
 
     @property
     def rules_source(self) -> Literal["file", "api"]:
-        """Who said the rules."""
+        """Where the effective rules were set."""
         return "file" if self.rules is None else "api"
 
     @property
     def canary_source(self) -> Literal["file", "api"]:
-        """Who said what the canary is, or that there is none."""
+        """Where the canary was set or removed."""
         return "file" if self.canary is None else "api"
 
 
@@ -91,8 +91,8 @@ State = Mapping[str, RouteState]
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Who did what: `at` in wall-clock seconds since the epoch; `detail` in words; `generation` served until then;
-    the rest says which rollout it was about, and the last one where none was under way.
+    """Who did what: `at` in seconds since the epoch, `detail` as text, `generation` the one in use until then; the rest
+    identifies the current rollout, or the last one.
     """
 
     at: float
@@ -110,15 +110,15 @@ class Audit:
 
 
 def reconcile(
-    state: State, config: Config, fingerprints: Mapping[str, Fingerprint], now: float = 0.0
+    state: State, config: Config, prints: Mapping[str, Fingerprint], now: float = 0.0
 ) -> dict[str, RouteState]:
-    """The state once a config is heard, at `now`; `fingerprints` are those of its routes."""
-    return {name: with_rules(state.get(name), route, fingerprints[name], now) for name, route in config.routes.items()}
+    """The state under a config read at `now`; `prints` are the fingerprints of its routes."""
+    return {name: with_rules(state.get(name), route, prints[name], now) for name, route in config.routes.items()}
 
 
-def with_rules(before: RouteState | None, route: RouteConfig, said: Fingerprint, now: float = 0.0) -> RouteState:
-    """One route's state once its config is heard, of which `said` is the fingerprint."""
-    weight, (rules, canary) = route.weight, said
+def with_rules(before: RouteState | None, route: RouteConfig, digests: Fingerprint, now: float = 0.0) -> RouteState:
+    """One route's state under its config, of which `digests` is the fingerprint."""
+    weight, (rules, canary) = route.weight, digests
     if before is None:
         return RouteState(weight, "file", weight, rules, heard=heard_of(route), file_canary=canary)
     after = before
@@ -131,15 +131,14 @@ def with_rules(before: RouteState | None, route: RouteConfig, said: Fingerprint,
     if after.plain:
         return replace(after, file_weight=weight, waiting=None)
     came = before.plain and after.canary is None and weight > 0
-    return _weight_from_file(after, weight, said=came or weight != after.file_weight)
+    return _weight_from_file(after, weight, changed=came or weight != after.file_weight)
 
 
-def _weight_from_file(before: RouteState, weight: int, said: bool) -> RouteState:
-    """The file says so: `said` by an edit, or of a canary that comes with it. It waits while a rollout or a latch says
-    what the weight is; one that waited before a rollout succeeded goes on waiting, so that nothing but `reset` takes
-    from the canary what it has won.
+def _weight_from_file(before: RouteState, weight: int, changed: bool) -> RouteState:
+    """Apply the weight of the file if it `changed`. It waits while a rollout or a latch controls the weight. One that
+    waited before a rollout succeeded goes on waiting: only `reset` takes away the traffic that the canary has won.
     """
-    if not said:
+    if not changed:
         return before if before.waiting is None else replace(before, waiting=None)
     waited = before.rollout.phase == "succeeded" and weight == before.waiting
     if before.latched or not before.settable or waited:
@@ -148,20 +147,18 @@ def _weight_from_file(before: RouteState, weight: int, said: bool) -> RouteState
 
 
 def with_canary(before: RouteState, canary: CanaryDocument, now: float) -> RouteState:
-    """An operator set the canary, or removed it."""
+    """An operator set or removed the canary."""
     return _with_or_without(before, replace(before, canary=canary), now)
 
 
 def _with_or_without(before: RouteState, after: RouteState, now: float) -> RouteState:
-    """What follows where the canary has gone or come: without one nothing is sent to it and no rollout goes on; one
-    that comes begins with nothing.
-    """
+    """The effects of a canary that was removed (no traffic, no rules for it, the rollout ends) or added."""
     if not after.plain:
         if not before.plain:
             return after
         return replace(after, rollout=transition(NO_PLAN, after.rollout, RolloutEvent("added"), now)[0])
     why = "" if after.canary is None else after.canary.problem
-    facts = Observation(why=f"what is kept of the canary does not hold up: {why}" if why else "")
+    facts = Observation(why=f"the stored canary is not valid: {why}" if why else "")
     rollout = transition(NO_PLAN, after.rollout, RolloutEvent("removed", facts), now)[0]
     past = with_record(after.past, after.rollout, rollout, {}, now)
     after = replace(after, rollout=rollout, rules=_harmless(after.rules), past=past)
@@ -174,12 +171,12 @@ def settled(before: RouteState, after: RouteState) -> bool:
 
 
 def gone(before: State, after: State) -> dict[str, RolloutIdentity]:
-    """The rollouts of routes that are no more."""
+    """The rollouts of removed routes."""
     return {name: one.rollout.named for name, one in before.items() if name not in after}
 
 
 def reported(state: RouteState, report: Mapping[str, Any]) -> RouteState:
-    """With what was found of the canary in the record of the rollout that has just ended, if one has."""
+    """Add the canary's report to the record of the rollout that has just ended, if one has."""
     past = state.past
     if state.rollout.phase == "idle" or not past or past[-1].identity.id != state.rollout.identity.id:
         return state
@@ -187,60 +184,47 @@ def reported(state: RouteState, report: Mapping[str, Any]) -> RouteState:
 
 
 def _harmless(rules: RuleSet | None) -> RuleSet | None:
-    """Without those that reach the canary; the same object where there are none."""
+    """Without rules that reach the canary; the same object where there are none."""
     if rules is None or not any(rule.reaches_canary for rule in rules.rules):
         return rules
     return RuleSet(tuple(rule for rule in rules.rules if not rule.reaches_canary))
 
 
 def latch(config: Config, fingerprints: Mapping[str, Fingerprint], why: str) -> dict[str, RouteState]:
-    """The state when the kept one is lost: no canary gets traffic until an operator decides, not even one that comes
-    later, since what the API had said of it is lost, too.
-    """
-    return {
-        name: RouteState(
-            0,
-            "file",
-            route.weight,
-            fingerprints[name].rules,
-            latched=why,
-            heard=heard_of(route),
-            file_canary=fingerprints[name].canary,
-        )
-        for name, route in config.routes.items()
-    }
+    """The state when the stored one is lost: every canary, also one added later, is off until an operator decides."""
+    states: dict[str, RouteState] = {}
+    for name, route in config.routes.items():
+        rules, canary = fingerprints[name]
+        heard = heard_of(route)
+        states[name] = RouteState(0, "file", route.weight, rules, latched=why, heard=heard, file_canary=canary)
+    return states
 
 
 def revised(before: RouteState | None, after: RouteState, route: RouteConfig, now: float) -> RouteState:
-    """With what the file says of the route now, and with a new revision if anything is not as it was."""
+    """With the file's current digest, and with a new revision if anything has changed."""
     if after.file_route != route.digest:
         after = replace(after, file_route=route.digest)
     return after if before == after else replace(after, revision=later(0 if before is None else before.revision, now))
 
 
 def later(revision: int, now: float) -> int:
-    """The revision after one, `now` in seconds since 1970. It is a time, not a count: what was published and then lost
-    with the process, or with a state that was thrown away, must never be the revision of something else.
-    """
+    """The revision after `revision`: `now` in microseconds since 1970, so that a lost revision is never reused."""
     return max(revision + 1, int(now * 1_000_000))
 
 
 def effective(config: Config, state: State) -> Config:
-    """The config with the canaries that the API says in place of the file's."""
-    said = {name: one.canary.version for name, one in state.items() if one.canary is not None}
-    if not said:
+    """The config with the canaries set over the API."""
+    canaries = {name: one.canary.version for name, one in state.items() if one.canary is not None}
+    if not canaries:
         return config
-    routes = {
-        name: route.model_copy(update={"canary": said[name]}) if name in said else route
-        for name, route in config.routes.items()
-    }
+    routes = dict(config.routes)
+    for name in canaries.keys() & routes.keys():
+        routes[name] = routes[name].model_copy(update={"canary": canaries[name]})
     return config.model_copy(update={"routes": routes})
 
 
 def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any], now: float) -> RouteState:
-    """A rollout has gone on: what it says of the weight holds, and what waited for its end does then. `report` is what
-    was found of the canary until now.
-    """
+    """The state after a transition of its rollout: its weight applies, and at its end a waiting weight."""
     past = with_record(before.past, before.rollout, rollout, report, now)
     after = replace(before, rollout=rollout, weight=rollout.weight, weight_source="rollout", latched="", past=past)
     if rollout.phase != "idle" or before.waiting is None:
@@ -249,18 +233,18 @@ def with_rollout(before: RouteState, rollout: Rollout, report: Mapping[str, Any]
 
 
 def waits(before: RouteState, after: RouteState, event: RolloutEvent) -> bool:
-    """Whether a change has to be on the disk first: all have that take nothing from the canary, but for a name."""
+    """Whether to store a change before publishing it: it neither takes traffic from the canary nor is a name."""
     takes = after.rollout.off or after.weight < before.weight or event.kind in ("changed", "named")
     return after is not before and not takes
 
 
 def with_weight(before: RouteState, weight: int, file_weight: int) -> RouteState:
-    """An operator set the weight: that is a decision, so a latch is over."""
+    """An operator set the weight, which also ends a latch."""
     return replace(before, weight=weight, weight_source="api", file_weight=file_weight, latched="", waiting=None)
 
 
 def share(state: RouteState) -> str:
-    """What a canary gets, and who says so where it is not the file: `50 % (rollout: paused, step, step 4 of 5)`."""
+    """The canary's share, and its source where it is not the file: `50 % (rollout: paused, step, step 4 of 5)`."""
     words = f"{state.weight / 100:g} %"
     if state.latched:
         return f"{words} (off: {state.latched})"

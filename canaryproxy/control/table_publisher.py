@@ -1,4 +1,4 @@
-"""The routing tables: compiled from what holds at a moment, and published to the data plane."""
+"""Compiles routing tables and publishes them to the data plane."""
 
 from collections.abc import Set
 
@@ -12,7 +12,7 @@ from canaryproxy.routing.canary_paths import open_paths
 
 
 class TablePublisher:
-    """Keeps `table`, the one published last, for a data plane of so many `workers` that began with `config`."""
+    """`table` is the one published last. The data plane has so many `workers` and began with `config`."""
 
     def __init__(self, traffic: TrafficControl, config: Config, workers: int) -> None:
         self._traffic = traffic
@@ -31,26 +31,19 @@ class TablePublisher:
         return self.table.generation
 
     def compiled(self, topology: Topology, state: State, unhealthy: Set[Endpoint]) -> RoutingTable:
-        """The table of what holds, as the next generation. Nothing is published yet."""
-        return compile_table(
-            topology.config,
-            self.generation + 1,
-            topology.resolver.answers,
-            unhealthy,
-            state,
-            self._known,
-            self._workers,
-        )
+        """The table of the current config and state, as the next generation. Not published yet."""
+        config, answers, number = topology.config, topology.resolver.answers, self.generation + 1
+        return compile_table(config, number, answers, unhealthy, state, self._known, self._workers)
 
     def publish(self, table: RoutingTable) -> None:
-        """Have requests decided by it, unless it says what the one before says."""
+        """Publish a table, unless its routes are those of the last one."""
         if table.routes != self._published:
             self.table = table
             self._published = table.routes
             self._traffic.publish(table)
 
     def update_certificates(self, config: Config) -> bool:
-        """Have handshakes answered with the certificates of a config; False where they are by now."""
+        """Use the certificates of a config for handshakes; False where nothing changed."""
         found = certificates(config)
         if found == self._certificates:
             return False
@@ -59,14 +52,14 @@ class TablePublisher:
         return True
 
     async def acknowledged(self, generation: int) -> None:
-        """Wait until every worker follows. Raises `NotAcknowledgedError`."""
+        """Wait until every worker uses the table. Raises `NotAcknowledgedError`."""
         await self._traffic.acknowledged(generation)
 
     def route(self, name: str) -> Route | None:
-        """A route as it was compiled last."""
+        """A route as compiled last."""
         return next((one for one in self.table.routes if one.name == name), None)
 
     def open_canary_paths(self, route: str) -> tuple[str, ...]:
-        """The paths that lead to the canary, as if it were not off."""
+        """The paths that would lead to the canary if it were not off."""
         compiled = self.route(route)
         return () if compiled is None else open_paths(compiled)

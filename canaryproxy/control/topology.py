@@ -1,6 +1,4 @@
-"""The config that holds, and what it comes to at this moment: what its names mean, which endpoints that makes, and
-which of them are healthy.
-"""
+"""The effective config with its current DNS answers, endpoints and their health."""
 
 import asyncio
 import logging
@@ -10,6 +8,7 @@ from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.endpoints import endpoints_of, names
+from canaryproxy.probes.failing_dependencies import FailingDependencies
 from canaryproxy.probes.health import Ask, Health, HealthCheckSpec, checks
 from canaryproxy.probes.resolve import Lookup, Resolver
 from canaryproxy.processes.subscriptions import Subscription
@@ -18,15 +17,15 @@ log = logging.getLogger("canaryproxy")
 
 
 class Topology:
-    """`config` is what holds: the `file`'s, with the canaries that were set over the API. `changes` is published to
-    whenever a name means something else or an endpoint has changed sides. `wall_clock` tells seconds since the epoch.
+    """`config` is the effective one: the `file`'s, with the canaries set over the API. `changes` is published when a
+    DNS answer or the health of an endpoint changes. `wall_clock` gives seconds since the epoch.
     """
 
     def __init__(self, config: Config, lookup: Lookup, ask: Ask, wall_clock: Callable[[], float]) -> None:
         self.file = self.config = config
         self.coming: frozenset[str] = frozenset()
         self.changes: Subscription[None] = Subscription()
-        self.resolver = Resolver(lookup, self.names, self._changed, wall_clock)
+        self.resolver = Resolver(lookup, self.names, self._changed, FailingDependencies(wall_clock))
         self.health = Health(self._changed, ask, wall_clock)
         self._resolving: asyncio.Task[None] | None = None
 
@@ -34,18 +33,18 @@ class Topology:
         return f"<Topology of {len(self.config.routes)} routes>"
 
     def _changed(self) -> None:
-        """A mistake of those who hear of it must not end the look-up or the health check that found it."""
+        """An error of a subscriber must not end the lookup or health check that called it."""
         try:
             self.changes.publish(None)
         except Exception:
-            log.exception("endpoints have changed, and no table could be made of it; the last one serves")
+            log.exception("internal error while endpoints changed; the last table stays in use")
 
     def names(self) -> frozenset[str]:
-        """What is to be resolved: also what only the config that is `coming` names."""
+        """The names to resolve, those of a config that is `coming` included."""
         return names(self.config.routes) | self.coming
 
     async def expect(self, asked: frozenset[str]) -> None:
-        """Resolve what is not known yet, and keep looking until it is part of the config."""
+        """Resolve names that are unknown so far, and keep resolving them until they are part of the config."""
         self.coming = asked - self.resolver.answers.keys()
         if self.coming:
             await self.resolver.resolve(self.coming)
@@ -55,27 +54,25 @@ class Topology:
         await self.resolver.resolve(self.names())
 
     def run(self) -> None:
-        """Resolve names again and again from now on."""
+        """Resolve names periodically from now on."""
         self._resolving = asyncio.get_running_loop().create_task(self.resolver.run())
 
     def stop(self) -> None:
-        """Look no more; what was found last goes on."""
+        """Stop lookups and health checks; the latest results stay."""
         self.health.stop()
         if self._resolving is not None:
             self._resolving.cancel()
 
     def checks(self, config: Config) -> dict[Endpoint, HealthCheckSpec]:
-        """How every endpoint of a config with a health check is asked."""
+        """The health check of every endpoint of a config that has one."""
         return checks(config, self.resolver.answers)
 
     def unhealthy(self, asked: Mapping[Endpoint, HealthCheckSpec]) -> Set[Endpoint]:
-        """Those that are ill, of the endpoints that are asked; of any other that is not known any more."""
+        """The unhealthy ones of these endpoints; the health of any other is not known any more."""
         return self.health.unhealthy & asked.keys()
 
     def endpoints(self, route: str) -> dict[str, list[tuple[Endpoint, str]]]:
-        """Every endpoint of each version with its health: `healthy`, `unhealthy`, or `unknown` without checks; nothing
-        where there is no such route.
-        """
+        """Every endpoint by version, with `healthy`, `unhealthy`, or `unknown` without checks; empty for no route."""
         config = self.config.routes.get(route)
         sides = () if config is None else config.sides
         return {

@@ -1,9 +1,9 @@
-"""Canaries that are replaced where they are by another one: they say so in the answer to their health check."""
+"""Detects canaries that are replaced in place: their health check responses report another version."""
 
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
@@ -16,19 +16,19 @@ from canaryproxy.rollout.state import UNDER_WAY, RolloutEvent
 log = logging.getLogger("canaryproxy")
 
 SETTLE_SECONDS = 10.0
-"""Seconds for which a canary has to say that it is another one."""
+"""Seconds for which a canary must report another version before it counts as replaced."""
 
 
 @dataclass(slots=True)
 class CanaryName:
-    """What a canary calls itself: what it is known as, and what it has said since when."""
+    """The version a canary is known as, and the one it has reported since `since`."""
 
     known: str
     announced: str
     since: float
 
     def update(self, announced: str, now: float) -> bool:
-        """Whether it is another one now: it has said so for long enough."""
+        """Note a report; True when the canary counts as replaced."""
         if announced != self.announced:
             self.announced, self.since = announced, now
         if self.announced == self.known or now - self.since < SETTLE_SECONDS:
@@ -37,71 +37,65 @@ class CanaryName:
         return True
 
 
+@dataclass(eq=False)
 class VersionTracker:
-    """What the canaries of all routes call themselves. `clock` is a clock in seconds, `wall_clock` tells those since
-    1970.
-    """
+    """The reported versions of all canaries. `clock` is a monotonic clock, `wall_clock` gives seconds since 1970."""
 
-    def __init__(
-        self, topology: Topology, route_states: RouteStates, clock: Callable[[], float], wall_clock: Callable[[], float]
-    ) -> None:
-        self._topology = topology
-        self._route_states = route_states
-        self._clock = clock
-        self._wall_clock = wall_clock
-        self._names: dict[str, CanaryName] = {}
-        self._alike: dict[str, float] = {}
-        self._config: Config | None = None
-        self._announcing: list[str] = []
-        self._named: list[str] = []
+    _topology: Topology
+    _states: RouteStates
+    _clock: Callable[[], float]
+    _wall_clock: Callable[[], float]
+    _names: dict[str, CanaryName] = field(default_factory=dict, init=False)
+    _alike: dict[str, float] = field(default_factory=dict, init=False)
+    _config: Config | None = field(default=None, init=False)
+    _announcing: list[str] = field(default_factory=list, init=False)
+    _named: list[str] = field(default_factory=list, init=False)
 
     def __repr__(self) -> str:
         return f"<VersionTracker of {len(self._names)} routes>"
 
     def known(self, route: str) -> str:
-        """What a route's canary is known as; empty where it has said nothing."""
+        """The version a route's canary is known as; empty if it has reported none."""
         noted = self._names.get(route)
         return "" if noted is None else noted.known
 
     def resume(self, route: str, version: str) -> None:
-        """What it was known as to the process before."""
+        """Set the version known to the previous process."""
         self._names[route] = CanaryName(version, version, self._clock())
 
     def announced_name(self, route: str, side: VersionName) -> str:
-        """What all healthy endpoints of a side call themselves, empty where they differ or do not say; without a health
-        check that asks them, what the config calls it.
-        """
-        config: VersionConfig | None = getattr(self._topology.config.routes[route], side)
+        """The version reported by all healthy endpoints (empty if they differ), or else the config's."""
+        sides = self._topology.config.routes[route]
+        config: VersionConfig | None = sides.canary if side == "canary" else sides.stable
         if config is None:
             return ""
         if config.health is None or not config.health.version_header:
             return config.version
-        ends, said = self._topology.endpoints(route)[side], self._topology.health.versions
-        data = {said.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
-        return data.pop() if len(data) == 1 else ""
+        ends, versions = self._topology.endpoints(route)[side], self._topology.health.versions
+        reported = {versions.get(endpoint, "") for endpoint, state in ends if state == "healthy"}
+        return reported.pop() if len(reported) == 1 else ""
 
     def now(self, route: str, given: str = "", stable: str = "") -> RolloutIdentity:
-        """The identity of a rollout that would begin now; `given` and `stable` are names that a request gives."""
+        """The identity of a rollout that would begin now; `given` and `stable` are versions named in a request."""
         canary = self.announced_name(route, "canary")
+        # Random bits tell apart rollouts that begin in the same second.
         fresh = identifier(self._wall_clock(), secrets.randbits(32))
         return RolloutIdentity(fresh, given, canary, stable or self.announced_name(route, "stable"))
 
     def identity(self, route: str) -> RolloutIdentity:
-        """Of the rollout that there is; in idle, what the versions are called now. The name of one that has ended is
-        not that of the canary which stands there now.
-        """
-        rollout = self._route_states.state[route].rollout
+        """The current rollout's identity; in idle, the current versions. A finished rollout keeps its versions."""
+        rollout = self._states.state[route].rollout
         if rollout.phase == "idle":
             return replace(self.now(route), id="")
         return with_missing(rollout.identity, self.now(route)) if rollout.phase in UNDER_WAY else rollout.identity
 
     def about(self, route: str) -> RolloutIdentity:
-        """The same of a name that need not be a route's."""
-        known = route in self._route_states.state and route in self._topology.config.routes
+        """The same, and `NAMELESS` for an unknown route."""
+        known = route in self._states.state and route in self._topology.config.routes
         return self.identity(route) if known else NAMELESS
 
     def _look_again(self) -> None:
-        """Find the routes with a canary that has a name, and those where it tells it: only when the config changes."""
+        """Update the lists of routes whose canary has, or reports, a version: only when the config has changed."""
         if self._config is self._topology.config:
             return
         self._config = self._topology.config
@@ -111,20 +105,20 @@ class VersionTracker:
         self._named = [name for name, one in canaries.items() if one.version or name in telling]
 
     def others(self) -> list[str]:
-        """Routes whose canary has called itself something else for a while: a deployment has come to its end."""
+        """Routes whose canary has been replaced: a deployment has finished."""
         self._look_again()
         found = []
         for route in self._announcing:
-            data = self.announced_name(route, "canary")
-            if data:
-                noted = self._names.setdefault(route, CanaryName(data, data, self._clock()))
-                if noted.update(data, self._clock()):
-                    log.info("%s: the canary is %s now", route, data)
+            reported = self.announced_name(route, "canary")
+            if reported:
+                noted = self._names.setdefault(route, CanaryName(reported, reported, self._clock()))
+                if noted.update(reported, self._clock()):
+                    log.info("%s: the canary reports version %s now", route, reported)
                     found.append(route)
         return found
 
     def merged(self) -> list[str]:
-        """Routes whose stable has been called the same as the canary for a while: it has become what the canary is."""
+        """Routes whose stable has reported the canary's version for a while: the canary was promoted."""
         self._look_again()
         found, now = [], self._clock()
         for route in self._named:
@@ -137,19 +131,19 @@ class VersionTracker:
 
 
 def with_missing(mine: RolloutIdentity, now: RolloutIdentity) -> RolloutIdentity:
-    """What is not known yet of a rollout, as it is called now. Pure."""
+    """The identity of a rollout, its unknown versions filled in from `now`. Pure."""
     return RolloutIdentity(mine.id, mine.given, mine.announced or now.announced, mine.stable or now.stable)
 
 
 def retried(before: RolloutIdentity, now: RolloutIdentity) -> RolloutIdentity:
-    """A second try goes by the name given to the first, unless the canary calls itself something else now. Pure."""
+    """A retry keeps the version named for the first try, unless the canary reports another one now. Pure."""
     other = before.announced and now.announced and before.announced != now.announced
     return now if other else replace(now, given=before.given)
 
 
 def as_named(mine: RolloutIdentity, changed: RolloutEvent, age: float) -> RolloutEvent:
-    """A canary under way calls itself something else, `age` seconds after its rollout began. What was named at the
-    start may only just have arrived: then it is that one still. Pure.
+    """Turn a change of the reported version `age` seconds after the start into the start's version where that was named
+    in advance and has only just been deployed. Pure.
     """
     said = changed.identity.announced
     if mine.given and said == mine.given:

@@ -1,7 +1,7 @@
-"""Which endpoints a version has at this moment, from what is written, what names mean, and who is healthy. Pure.
+"""The endpoints of a version, from its config, DNS answers and health. Pure.
 
-Every address of a name is an endpoint. Names of this machine (`localhost`) stay names: whether a server listens
-on 127.0.0.1 or on ::1 only shows when connecting. Unknown health counts as healthy.
+Every address of a name is an endpoint. Names of this machine (`localhost`) are not resolved here: whether a server
+listens on 127.0.0.1 or on ::1 only shows when connecting. Unknown health counts as healthy.
 """
 
 import ipaddress
@@ -12,12 +12,13 @@ from canaryproxy.config.schema.route import RouteConfig, VersionConfig
 from canaryproxy.config.types.address import Origin
 from canaryproxy.model.table import Endpoint
 
+Sides = tuple[tuple[Endpoint, ...], ...]
 Answers = Mapping[str, tuple[str, ...]]
 """Addresses by name."""
 
 
 def is_resolved(host: str) -> bool:
-    """Whether a host is looked up by us: neither an address nor a name of this machine."""
+    """Whether we resolve a host: it is neither an address nor a name of this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return False
     try:
@@ -28,17 +29,17 @@ def is_resolved(host: str) -> bool:
 
 
 def names(routes: Mapping[str, RouteConfig]) -> frozenset[str]:
-    """The names that have to be resolved."""
+    """The names to resolve for these routes."""
     return names_of(side for route in routes.values() for side in route.sides)
 
 
 def names_of(sides: Iterable[VersionConfig]) -> frozenset[str]:
-    """Those of some versions."""
+    """The names to resolve for these versions."""
     return frozenset(origin.host for side in sides for origin in side.origins if is_resolved(origin.host))
 
 
 def endpoints_of(version: VersionConfig, answers: Answers) -> tuple[Endpoint, ...]:
-    """Every endpoint of a version, in the order written, each once."""
+    """Every endpoint of a version, in the order written, without duplicates."""
     found = [endpoint for origin in version.origins for endpoint in _expand(origin, version.tls, answers)]
     return tuple(dict.fromkeys(found))
 
@@ -50,14 +51,12 @@ def _expand(origin: Origin, tls: UpstreamTlsConfig | None, answers: Answers) -> 
     return [Endpoint(address, origin.port, origin.host, spoken) for address in answers.get(origin.host, ())]
 
 
-def usable(
-    route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], *, off: bool = False
-) -> tuple[tuple[Endpoint, ...], ...]:
-    """The endpoints of stable and canary that requests may go to; none of a canary that there is not.
+def usable(route: RouteConfig, answers: Answers, unhealthy: Set[Endpoint], *, off: bool = False) -> Sides:
+    """The endpoints of stable and canary that may get requests; none for a missing canary.
 
-    A version whose endpoints are all unhealthy has none, so that the other one stands in. Without a stand-in
-    they are all used: where a health check is the only thing that is broken, trying them beats a certain 503. A canary
-    that is `off` stands in for nothing.
+    A version whose endpoints are all unhealthy has none, so that the other version is used as fallback. Stable without
+    a fallback uses all of its endpoints: if only the health check is broken, trying them beats a certain 503. A canary
+    that is `off` is no fallback.
     """
     stable = endpoints_of(route.stable, answers)
     canary = () if route.canary is None else endpoints_of(route.canary, answers)
@@ -67,5 +66,5 @@ def usable(
 
 
 def which(canary: VersionConfig | None) -> tuple[tuple[Origin, ...], str]:
-    """What makes it this canary and not another one; nothing where there is none."""
+    """The identity of a canary; empty where there is none."""
     return ((), "") if canary is None else (canary.origins, canary.version)

@@ -1,7 +1,7 @@
-"""Who is asked or called for a route and gives no good answer: since when, how often, and why. Pure but for the log.
+"""The sources and webhooks of a route that fail at present: since when, how often, and why.
 
-Sources of numbers and webhooks report here. The API and `status` show what is kept; the log says it when it begins,
-when the reason is another one, now and then while it goes on, and when it is over.
+The API and `status` show them. A failure is logged when it begins, when its reason changes, once a minute while it
+lasts, and when it is over. Pure but for the log.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,17 +13,17 @@ from canaryproxy.config import Config
 What = Literal["check", "resource", "hook", "notify", "name"]
 
 REMIND_SECONDS = 60.0
-"""Seconds after which the log says a failure again that goes on."""
+"""Seconds between two log lines about the same failure."""
 
 OTHERWISE = 10.0
-"""Seconds after which it does where the reason is another one."""
+"""The same where the reason has changed."""
 
 Key = tuple[str, What, str]
-"""Route, what it is, and its name."""
+"""Route, or the DNS name itself; kind; name."""
 
 
 class Reminder:
-    """Says when it is time to say again that something fails, and why."""
+    """Decides when a lasting failure is logged again."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
@@ -33,20 +33,20 @@ class Reminder:
         return f"<Reminder of {self._reason} at {self._at:g}>"
 
     def due(self, reason: str, now: float) -> bool:
-        """Whether a failure is to be said at this moment: the first one, another reason, and now and then."""
+        """Whether to log the failure now: the first time, with a new reason, and as a reminder."""
         if self._reason is not None and now - self._at < (REMIND_SECONDS if self._reason == reason else OTHERWISE):
             return False
         self.said(reason, now)
         return True
 
     def said(self, reason: str, now: float) -> None:
-        """It was said just now."""
+        """The failure was logged at `now`."""
         self._reason, self._at = reason, now
 
 
 @dataclass(frozen=True, slots=True)
 class FailingDependency:
-    """What fails: why, since when, when it did last, and how often in a row. Times in seconds since 1970."""
+    """A failure: reason, when it began, when it last happened (seconds since 1970), and how often in a row."""
 
     what: What
     name: str
@@ -57,7 +57,7 @@ class FailingDependency:
 
 
 class FailingDependencies:
-    """All that fail at this moment. `wall_clock` tells seconds since 1970."""
+    """All current failures. `wall_clock` gives seconds since 1970."""
 
     def __init__(self, wall_clock: Callable[[], float]) -> None:
         self._wall_clock = wall_clock
@@ -68,7 +68,7 @@ class FailingDependencies:
         return f"<FailingDependencies {', '.join('/'.join(key) for key in self._failing) or 'none'}>"
 
     def bad(self, key: Key, reason: str) -> bool:
-        """It failed; whether the log is to say so."""
+        """Note a failure; returns whether to log it."""
         now, before = self._wall_clock(), self._failing.get(key)
         if before is None:
             self._failing[key] = FailingDependency(key[1], key[2], reason, now, now)
@@ -77,22 +77,22 @@ class FailingDependencies:
         return self._reminders.setdefault(key, Reminder()).due(reason, now)
 
     def good(self, key: Key) -> bool:
-        """It did not fail; whether that is news."""
+        """Note a success; returns whether a failure has ended."""
         self._reminders.pop(key, None)
         return self._failing.pop(key, None) is not None
 
     def of(self, route: str) -> list[FailingDependency]:
-        """Those of a route."""
+        """The failures of a route."""
         return [failing for key, failing in self._failing.items() if key[0] == route]
 
     def retain(self, keys: Iterable[Key]) -> None:
-        """Forget all others."""
+        """Forget all other keys."""
         for gone in self._failing.keys() - set(keys):
             self.good(gone)
 
 
 def keys_of(config: Config) -> Iterable[Key]:
-    """Everybody who is asked or called by a config."""
+    """Every source and webhook of a config."""
     for name, route in config.routes.items():
         if route.analysis is not None:
             for resource in route.analysis.resources:

@@ -1,7 +1,7 @@
-"""Why a service that was asked over HTTP gave no good answer: one short sentence and a word for machines. Pure.
+"""Why an HTTP request of the control plane failed: a short sentence, and a `Kind` for machines. Pure.
 
-Every request of the control plane ends here when it fails: health checks, sources of numbers, webhooks. The text of an
-error is never passed on whole: aiohttp's and yarl's quote the URL, whose path may be a secret.
+All failed requests end here: health checks, metric sources, webhooks. The text of an exception is never passed on
+whole: aiohttp and yarl quote the URL, whose path may be a secret.
 """
 
 import errno
@@ -13,46 +13,30 @@ from typing import Literal
 
 import aiohttp
 
-Kind = Literal[
-    "status",
-    "timeout",
-    "refused",
-    "reset",
-    "closed",
-    "unreachable",
-    "dns",
-    "tls",
-    "not_http",
-    "too_much",
-    "ours",
-    "other",
-]
+NetworkFailure = Literal["timeout", "refused", "reset", "closed", "unreachable", "dns", "tls"]
+Kind = NetworkFailure | Literal["status", "not_http", "too_much", "ours", "other"]
 
 Why = Literal["head", "framing", "size", "encoded"]
-"""What was too much of an answer."""
+"""Which limit a response exceeded."""
 
-EXCESS: dict[Why, str] = {
-    "head": "its head is longer than",
-    "framing": "it cuts its answer into pieces so small that what frames them is more than",
-    "size": "it answered with more than",
-}
+EXCESS: dict[Why, str] = {"head": "response head", "framing": "chunk framing of the response", "size": "response"}
 
 MAX_REASON_LENGTH = 200
-"""Characters of a text that is not ours."""
+"""Characters of a text that comes from outside."""
 
 NO_WAY = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL))
 BROKEN = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED))
 
 LACKING = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""What this machine is short of: it says nothing of the one who was to be asked."""
+"""The errno values of a shortage on this machine, which say nothing about the remote service."""
 
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
-"""What OpenSSL says of a peer that does not speak TLS."""
+"""OpenSSL's error codes for a peer that does not speak TLS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why there was no good answer; `why` it was too much, if it was."""
+    """Why a request failed; `why` is the exceeded limit, if any."""
 
     kind: Kind
     words: str
@@ -63,35 +47,29 @@ class Reason:
 
 
 def answered(status: int) -> Reason:
-    """It answered, and not what was wanted."""
-    return Reason("status", f"it answered {status}")
+    """The status is not an accepted one."""
+    return Reason("status", f"HTTP status {status}")
 
 
 def too_much(why: Why, most: int) -> Reason:
-    """It says more than is read of it."""
-    return Reason("too_much", f"{EXCESS[why]} {most >> 10} KiB", why)
-
-
-def encoded(how: str) -> Reason:
-    """It is compressed: what comes of it might be of any size."""
-    return Reason("too_much", f"it answered in {one_line(how)}, which was not asked for", "encoded")
+    """The response exceeds a limit of so many bytes."""
+    return Reason("too_much", f"{EXCESS[why]} exceeds {most >> 10} KiB", why)
 
 
 def ours(what: str) -> Reason:
-    """Something is lacking here, which says nothing of the one who was to be asked."""
-    return Reason("ours", f"it could not be asked: {what}")
+    """A local resource is missing, which says nothing about the remote service."""
+    return Reason("ours", f"local failure: {what}")
 
 
 def late(seconds: float, *, connected: bool = True) -> Reason:
-    """Nothing came in time."""
-    what = "it did not answer within" if connected else "no connection to it was made within"
-    return Reason("timeout", f"{what} {seconds:g} s")
+    """The timeout of so many seconds has passed, before or after the connection was made."""
+    return Reason("timeout", f"no {'response' if connected else 'connection'} within {seconds:g} s")
 
 
 def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -> Reason:
-    """What an error of a request means that was given so many seconds. `connected`: it got as far as a connection."""
+    """The reason for an exception of a request with a timeout of `seconds`. `connected`: a connection was made."""
     if isinstance(error, MemoryError):
-        return ours("no memory is left here")
+        return ours("out of memory")
     if isinstance(error, TimeoutError):
         return late(seconds, connected=connected)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -104,48 +82,48 @@ def reason_of(error: BaseException, seconds: float, *, connected: bool = True) -
 
 
 def _of_answer(error: aiohttp.ClientError) -> Reason:
-    """There was a connection, and what came on it was no whole answer."""
+    """Connected, but the response was missing or incomplete."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return Reason("closed", "it closed the connection without an answer")
+        return Reason("closed", "connection closed without a response")
     if isinstance(error, aiohttp.ClientPayloadError):
-        return Reason("closed", "its answer broke off")
+        return Reason("closed", "response is incomplete")
     if isinstance(error, aiohttp.ClientResponseError):
-        return Reason("not_http", f"it does not speak HTTP/1.1: {one_line(error.message)}")
+        return Reason("not_http", f"not an HTTP/1.1 response: {one_line(error.message)}")
     return _of_ours(error)
 
 
 def _of_ours(error: BaseException) -> Reason:
-    return Reason("other", f"it cannot be asked like this ({type(error).__name__})")
+    return Reason("other", f"invalid request ({type(error).__name__})")
 
 
 def _of_system(error: BaseException) -> Reason:
     if isinstance(error, gaierror):
-        return Reason("dns", f"its name cannot be resolved: {one_line(error.strerror or str(error))}")
+        return Reason("dns", f"name resolution failed: {one_line(error.strerror or str(error))}")
     if isinstance(error, ssl.SSLError):
         return _tls(error)
     number = getattr(error, "errno", None)
     if number == errno.ECONNREFUSED:
-        return Reason("refused", "it refused the connection")
+        return Reason("refused", "connection refused")
     if number in BROKEN or isinstance(error, ConnectionError):
-        return Reason("reset", "it reset the connection")
+        return Reason("reset", "connection reset")
     if number in LACKING:
-        return ours(f"{os.strerror(number)} here")
+        return ours(os.strerror(number))
     words = os.strerror(number) if isinstance(number, int) and number > 0 else str(error)
     return Reason("unreachable" if number in NO_WAY else "other", one_line(words).lower() or type(error).__name__)
 
 
 def _tls(error: BaseException) -> Reason:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Reason("tls", f"its certificate is not accepted: {one_line(error.verify_message)}")
+        return Reason("tls", f"certificate rejected: {one_line(error.verify_message)}")
     if isinstance(error, ssl.SSLError):
         code = getattr(error, "reason", None) or ""
         if code in NO_TLS:
-            return Reason("tls", "it does not speak TLS")
-        return Reason("tls", f"the TLS handshake failed: {one_line(code.lower().replace('_', ' ') or str(error))}")
-    return Reason("tls", f"its certificate is not accepted: {one_line(str(error))}")
+            return Reason("tls", "not a TLS server")
+        return Reason("tls", f"TLS handshake failed: {one_line(code.lower().replace('_', ' ') or str(error))}")
+    return Reason("tls", f"certificate rejected: {one_line(str(error))}")
 
 
 def one_line(text: str) -> str:
-    """A text that is not ours on one line, cut where they are long, without what does not print."""
+    """An untrusted text on one line, shortened, with `?` for unprintable characters."""
     line = " ".join(text.split())
     return "".join(one if one.isprintable() else "?" for one in line[:MAX_REASON_LENGTH])

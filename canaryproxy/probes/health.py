@@ -1,7 +1,7 @@
-"""Active health checks: who answers, asked again and again, from the control plane.
+"""Active health checks of endpoints, from the control plane.
 
-`Streak` decides, purely; `Health` asks. An endpoint counts as healthy until its checks say otherwise, and loses
-its record when it leaves the config.
+`Streak` decides, purely; `Health` sends the checks. An endpoint counts as healthy until its checks fail, and its record
+is dropped when it leaves the config.
 """
 
 import asyncio
@@ -11,16 +11,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence, Se
 from dataclasses import dataclass, field, replace
 
 from canaryproxy.config import Config
-from canaryproxy.config.schema.health import HealthConfig
 from canaryproxy.config.schema.outbound import texts
-from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.escape import escaped
 from canaryproxy.model.goal import REACHED
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.endpoints import endpoints_of
 from canaryproxy.probes.failing_dependencies import Reminder
 from canaryproxy.probes.failure_reasons import Reason, answered, ours
-from canaryproxy.probes.http_client import CallFailedError, ContextOf, called
+from canaryproxy.probes.http_client import Call, CallFailedError, ContextOf, called
 
 MAX_VERSION_LENGTH = 200
 
@@ -29,11 +27,10 @@ log = logging.getLogger("canaryproxy")
 
 @dataclass(frozen=True, slots=True)
 class HealthCheckSpec:
-    """How an endpoint is asked, and how often in a row it must fail or succeed to change sides. Seconds.
+    """How an endpoint is checked (times in seconds), and how many results in a row change its state.
 
-    `host` is the Host header where it is not the endpoint's own, `port` where it is asked if not where it serves;
-    `plain`: without TLS even if it serves with it. `statuses` are ranges with both ends. `version_header` is the
-    response header in which it tells its version, empty for none.
+    `host` and `port` replace the endpoint's own; `plain` disables TLS; `statuses` are inclusive ranges;
+    `version_header` names the response header with the endpoint's version, empty for none.
     """
 
     path: str
@@ -49,15 +46,13 @@ class HealthCheckSpec:
     statuses: tuple[tuple[int, int], ...] = REACHED
 
     def accepts(self, status: int) -> bool:
-        """Whether a response with this status is a good one."""
+        """Whether a response with this status is good."""
         return any(low <= status <= high for low, high in self.statuses)
 
 
 @dataclass(frozen=True, slots=True)
 class HealthAnswer:
-    """What an endpoint said to a check; `version` is what it calls itself, empty if it does not say; `reason` is why
-    it failed.
-    """
+    """The result of a check: the version the endpoint reports (empty for none), and why it failed."""
 
     passed: bool
     version: str = ""
@@ -66,9 +61,7 @@ class HealthAnswer:
 
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
-    """What the checks of an endpoint found last: how many in a row, and the first and the last of them, in seconds
-    since 1970. `reason` is why they fail, None where they pass.
-    """
+    """The latest results of an endpoint: how many alike in a row, first and last time (Unix), and why they failed."""
 
     reason: Reason | None
     row: int
@@ -77,12 +70,12 @@ class HealthFinding:
 
     @property
     def passed(self) -> bool:
-        """Whether the last one passed."""
+        """Whether the last check passed."""
         return self.reason is None
 
 
 def found(before: HealthFinding | None, answer: HealthAnswer, now: float) -> HealthFinding:
-    """What is known after one more answer."""
+    """The finding after one more result."""
     reason = None if answer.passed else answer.reason or Reason("other", "it failed")
     if before is None or before.passed != answer.passed:
         return HealthFinding(reason, 1, now, now)
@@ -90,7 +83,7 @@ def found(before: HealthFinding | None, answer: HealthAnswer, now: float) -> Hea
 
 
 class Streak:
-    """Results of one endpoint's checks, in a row."""
+    """Consecutive results of one endpoint's checks."""
 
     def __init__(self, check: HealthCheckSpec, *, healthy: bool = True) -> None:
         self._check = check
@@ -101,7 +94,7 @@ class Streak:
         return f"<Streak {'healthy' if self.healthy else 'unhealthy'}, {self._row} against it>"
 
     def add(self, *, passed: bool) -> bool:
-        """Count a result; True when it changed the endpoint's side."""
+        """Count a result; True when it changed the endpoint's state."""
         if passed == self.healthy:
             self._row = 0
             return False
@@ -116,8 +109,8 @@ Ask = Callable[[Endpoint, HealthCheckSpec], Awaitable[HealthAnswer]]
 
 
 class Health:
-    """Keeps `unhealthy`, the endpoints that are ill, `findings`, why, and `versions`, what they call themselves;
-    `changed` is called when one has changed sides. `wall_clock` tells seconds since 1970.
+    """Keeps the `unhealthy` endpoints, `findings` and reported `versions`; calls `changed` when an endpoint changes
+    state.
     """
 
     def __init__(self, changed: Callable[[], None], ask: Ask, wall_clock: Callable[[], float]) -> None:
@@ -135,7 +128,7 @@ class Health:
         return f"<Health {len(self._tasks)} checks, {len(self.unhealthy)} unhealthy>"
 
     def watch(self, checks: Mapping[Endpoint, HealthCheckSpec]) -> None:
-        """Check just these endpoints from now on."""
+        """Check exactly these endpoints from now on."""
         wanted = set(checks.items())
         for gone in self._tasks.keys() - wanted:
             self._tasks.pop(gone).cancel()
@@ -147,7 +140,7 @@ class Health:
             self._tasks[endpoint, check] = asyncio.get_running_loop().create_task(self._run(endpoint, check))
 
     def described(self, sides: Mapping[str, Sequence[tuple[Endpoint, str]]]) -> dict[str, object]:
-        """What an event says of the endpoints of a route: who is unhealthy by version, and why."""
+        """The fields of a health event of a route: unhealthy endpoints by version, and the reasons."""
         ill = {version: [one for one, state in side if state == "unhealthy"] for version, side in sides.items()}
         why = ((one.authority, self.findings.get(one)) for side in ill.values() for one in side)
         reasons = {name: str(finding.reason) for name, finding in why if finding is not None and finding.reason}
@@ -155,14 +148,15 @@ class Health:
         return {"unhealthy": version_name, "reasons": reasons}
 
     def stop(self) -> None:
-        """No more checks."""
+        """Cancel all checks."""
         for task in self._tasks.values():
             task.cancel()
         self._tasks.clear()
 
     async def _run(self, endpoint: Endpoint, check: HealthCheckSpec) -> None:
-        """A check that has changed goes on from what the one before it knew of the endpoint."""
+        """Check one endpoint periodically. A changed spec starts with the state the old one found."""
         streak = Streak(check, healthy=endpoint not in self.unhealthy)
+        # Spread the checks of many endpoints over the interval.
         await asyncio.sleep(check.interval * random.random())
         while True:
             answer = await self._asked(endpoint, check)
@@ -181,11 +175,11 @@ class Health:
             await asyncio.sleep(check.interval)
 
     async def _asked(self, endpoint: Endpoint, check: HealthCheckSpec) -> HealthAnswer:
-        """The answer. An error of ours is no answer, and does not end the checks."""
+        """The result of one check. An internal error does not count against the endpoint or end the checks."""
         try:
             return await self._ask(endpoint, check)
         except Exception as error:
-            log.exception("endpoint %s could not be checked", endpoint.authority)
+            log.exception("internal error while checking endpoint %s", endpoint.authority)
             return HealthAnswer(passed=False, reason=ours(type(error).__name__))
 
     def _lack(self, endpoint: Endpoint, reason: Reason) -> None:
@@ -196,7 +190,7 @@ class Health:
     def _say(
         self, endpoint: Endpoint, check: HealthCheckSpec, finding: HealthFinding, streak: Streak, *, changed: bool
     ) -> None:
-        """A change always, and failures that go on now and then."""
+        """Log every change of state, and lasting failures now and then."""
         reason = finding.reason
         reminder = self._reminders.setdefault(endpoint, Reminder())
         path = check.path.partition("?")[0]
@@ -217,20 +211,16 @@ class Health:
 
 
 def over_http(context_of: ContextOf) -> Ask:
-    """Whether an endpoint answers with a good status in time, on a connection of its own."""
+    """Check over HTTP, on a new connection each time."""
 
     async def ask(endpoint: Endpoint, check: HealthCheckSpec) -> HealthAnswer:
         tls = None if check.plain else endpoint.tls
         at = endpoint if check.port is None else replace(endpoint, port=check.port)
         url = f"{'http' if tls is None else 'https'}://{at.authority}{check.path}"
-        headers = {
-            "host": check.host or at.site,
-            "user-agent": "canaryproxy-health",
-            **dict(check.headers),
-            "connection": "close",
-        }
+        headers = {"host": check.host or at.site, "user-agent": "canaryproxy-health", **dict(check.headers)}
+        call = Call(url, {**headers, "connection": "close"}, check.timeout, tls, context_of)
         try:
-            async with called("GET", url, headers, check.timeout, tls, context_of) as response:
+            async with called("GET", call) as response:
                 version = version_name(response.headers.get(check.version_header, "")) if check.version_header else ""
                 if check.accepts(response.status):
                     return HealthAnswer(passed=True, version=version)
@@ -242,31 +232,14 @@ def over_http(context_of: ContextOf) -> Ask:
 
 
 def version_name(said: str) -> str:
-    """What an endpoint calls its version, as visible ASCII: it comes into logs, answers of the API and the history."""
+    """A reported version as visible ASCII, shortened: it is shown in logs, the API and the history."""
     return escaped(said.encode("ascii", "backslashreplace").decode("ascii"))[:MAX_VERSION_LENGTH]
-
-
-def check_of(health: HealthConfig) -> HealthCheckSpec:
-    """How the endpoints of a version are asked."""
-    return HealthCheckSpec(
-        path=health.path,
-        interval=health.interval,
-        timeout=health.timeout,
-        unhealthy=health.unhealthy,
-        healthy=health.healthy,
-        version_header=health.version_header or "",
-        host=health.host or "",
-        port=health.port,
-        plain=health.scheme == "http",
-        headers=texts(health.headers),
-        statuses=health.status,
-    )
 
 
 def newly_unhealthy(
     config: Config, endpoints: Callable[[str], Mapping[str, Sequence[tuple[Endpoint, str]]]], turned: Set[Endpoint]
 ) -> Iterator[tuple[str, Mapping[str, Sequence[tuple[Endpoint, str]]]]]:
-    """The routes with endpoints that have changed sides, each with all that it has, by version."""
+    """The routes with an endpoint in `turned`, each with all its endpoints by version."""
     for name, route in config.routes.items():
         sides = endpoints(name) if any(side.health is not None for side in route.sides) else {}
         if any(endpoint in turned for side in sides.values() for endpoint, _ in side):
@@ -274,12 +247,16 @@ def newly_unhealthy(
 
 
 def checks(config: Config, answers: dict[str, tuple[str, ...]]) -> dict[Endpoint, HealthCheckSpec]:
-    """How every endpoint with a health check is asked; one that two versions share, as the first one says."""
-    sides: list[VersionConfig] = [side for route in config.routes.values() for side in route.sides]
+    """The spec of every endpoint with a health check; an endpoint of two versions gets the first one's."""
     asked: dict[Endpoint, HealthCheckSpec] = {}
-    for side in sides:
-        if side.health is not None:
-            check = check_of(side.health)
-            for endpoint in endpoints_of(side, answers):
-                asked.setdefault(endpoint, check)
+    for side in (side for route in config.routes.values() for side in route.sides):
+        health = side.health
+        if health is None:
+            continue
+        often = health.interval, health.timeout, health.unhealthy, health.healthy
+        check = HealthCheckSpec(health.path, *often, health.version_header or "", health.host or "", health.port)
+        plain, headers = health.scheme == "http", texts(health.headers)
+        check = replace(check, plain=plain, headers=headers, statuses=health.status)
+        for endpoint in endpoints_of(side, answers):
+            asked.setdefault(endpoint, check)
     return asked

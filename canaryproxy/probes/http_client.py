@@ -1,9 +1,8 @@
-"""One request of the control plane to another service over HTTP, each on a connection of its own.
+"""HTTP requests of the control plane to other services, each on a new connection.
 
-Redirects are not followed, proxies of the environment are not used, cookies are not kept. What fails, fails with a
-`Reason`. Who answers may be hostile: every byte counts that arrives, before the head and behind it, and little is read
-at a time, so that no answer holds up the loop or takes memory. Nothing is decompressed: a limit on what arrives would
-be none on what comes of it.
+Redirects are not followed, proxy variables and cookies are ignored, and failures carry a `Reason`. The server may be
+hostile: all bytes count towards the limits, and little is read at a time, so that no response blocks the event loop or
+exhausts memory. Nothing is decompressed: limits on received bytes would not limit the result.
 """
 
 import asyncio
@@ -15,12 +14,15 @@ import ssl
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from canaryproxy.config.schema.hooks import OutboundCallConfig
+from canaryproxy.config.schema.outbound import secure, texts
+from canaryproxy.config.schema.sources import CheckConfig
 from canaryproxy.dataplane.resource_exhaustion import no_descriptor, reachable
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.client import read_address
@@ -30,33 +32,50 @@ from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH, quoted
 ContextOf = Callable[[UpstreamTls], ssl.SSLContext]
 
 MAX_HEAD_BYTES = 65_536
-"""Bytes up to the end of the head of an answer, interim answers (1xx) included. So much may frame a body, too, and as
-much as the body itself: a byte in a chunk of its own costs as much to read as a thousand in one.
+"""Bytes up to the end of the response head, interim responses (1xx) included. Chunk framing may take as much, plus
+twice the body: a byte in a chunk of its own costs as much to read as a thousand in one.
 """
 
 MAX_RESPONSE_BYTES = 131_072
-"""Bytes of an answer, where the caller does not say how many: of health checks and webhooks little is read, and JSON of
-that length is parsed in some milliseconds.
-"""
+"""Default limit on a response's bytes: enough for health checks, webhooks and JSON; parsed in some milliseconds."""
 
 LATE_REASON = 1.5
-"""Times the seconds of a request after which its timeout fires only where the loop was held up."""
+"""A timeout that fires later than this multiple of its seconds was delayed by a busy event loop."""
 
 READ = 8_192
-"""Bytes that the kernel keeps for a connection, about, and so that are read at once. It doubles the number."""
+"""Receive buffer of the socket, and so the bytes read at once. The kernel doubles the number."""
 
 SLICE = 8_192
-"""Bytes that are parsed before others get their turn on the loop: some milliseconds' work at the worst."""
+"""Bytes parsed before yielding to the event loop: some milliseconds' work at worst."""
 
 SWITCHED = 101
-"""No interim answer: the head of another protocol, which we have not asked for."""
+"""Not an interim response: the head of another protocol, which was not requested."""
 
 REFUSED: Counter[Why] = Counter()
-"""Answers of this process's requests that were too much to be read."""
+"""Responses that exceeded a limit, in this process."""
+
+
+class Call(NamedTuple):
+    """A request to another service; `seconds` is its timeout."""
+
+    url: str
+    headers: Mapping[str, str]
+    seconds: float
+    tls: UpstreamTls | None = None
+    context_of: ContextOf | None = None
+
+    @classmethod
+    def configured(
+        cls, url: str, config: OutboundCallConfig | CheckConfig, headers: Mapping[str, str], context_of: ContextOf
+    ) -> "Call":
+        """With the headers, the token, the timeout and the TLS settings of a config."""
+        token = {"authorization": f"Bearer {config.secret}"} if config.secret else {}
+        tls = secure(urlsplit(url).hostname or "", config.tls) if url.lower().startswith("https:") else None
+        return cls(url, {**headers, **dict(texts(config.headers)), **token}, config.timeout, tls, context_of)
 
 
 class CallFailedError(Exception):
-    """There was no answer that can be used; the message says why."""
+    """There was no usable response; the message says why."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.words)
@@ -64,9 +83,7 @@ class CallFailedError(Exception):
 
 
 class BoundedResponse(ResponseHandler):
-    """Takes `most` bytes in all, and `MAX_HEAD_BYTES` until the head is there. What has arrived is parsed when it is
-    its turn, and until then no more is read.
-    """
+    """Accepts `most` bytes in all. Reading is paused until the `TurnScheduler` has parsed what was received."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, most: int) -> None:
         super().__init__(loop)
@@ -77,24 +94,24 @@ class BoundedResponse(ResponseHandler):
         self.refused: Reason | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Something has arrived, or may be parsed now that could not be before."""
+        """Queue bytes for parsing; with empty `data`, what aiohttp refused to parse before."""
         self._arrived += data
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
         turns().wait(self)
 
     def eof_received(self) -> None:
-        """No more will come."""
+        """Parse the rest at end of file."""
         self._finish()
         super().eof_received()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
+        """Parse the rest when the connection is lost."""
         self._finish()
         super().connection_lost(exc)
 
     def parse(self) -> bool:
-        """Parse a little; False where nothing is left."""
+        """Parse one slice; False where nothing is left."""
         data = bytes(self._arrived[:SLICE])
         del self._arrived[:SLICE]
         if self._parser is not None:
@@ -110,7 +127,7 @@ class BoundedResponse(ResponseHandler):
             self.parse()
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """A head: that of the answer, or one that goes before it."""
+        """A parsed head: of the response, or of an interim one."""
         if data[0].code >= 200 or data[0].code == SWITCHED:
             self._headed = True
         super().feed_data(data, size)
@@ -138,14 +155,14 @@ class BoundedResponse(ResponseHandler):
 
 
 class TurnScheduler:
-    """A slice of one answer is parsed in each round of a loop, however many are under way."""
+    """Parses one slice of one response per iteration of the event loop, however many are in progress."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
         self._waiting: dict[BoundedResponse, None] = {}
 
     def wait(self, one: BoundedResponse) -> None:
-        """It has something to be parsed."""
+        """Queue a response with unparsed bytes."""
         if not self._waiting:
             self._soon()
         self._waiting[one] = None
@@ -170,7 +187,7 @@ _TURNS: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, TurnScheduler] = we
 
 
 def turns() -> TurnScheduler:
-    """Those of the loop that runs."""
+    """The scheduler of the running loop."""
     loop = asyncio.get_running_loop()
     if loop not in _TURNS:
         _TURNS[loop] = TurnScheduler(loop)
@@ -178,7 +195,7 @@ def turns() -> TurnScheduler:
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Makes connections that are measured."""
+    """Makes connections that enforce the limits."""
 
     def __init__(self, most: int) -> None:
         super().__init__(socket_factory=_small, force_close=True)
@@ -191,33 +208,24 @@ class _Connector(aiohttp.TCPConnector):
 
     @property
     def refused(self) -> Reason | None:
-        """Why an answer was too much."""
+        """Why a response was rejected, if one was."""
         return next((one.refused for one in self.made if one.refused is not None), None)
 
 
 def _small(info: Any) -> socket.socket:
-    """A socket that takes little at a time."""
+    """A socket with a small receive buffer."""
     family, kind, protocol, _, _ = info
     made = socket.socket(family, kind, protocol)
+    # A small window makes the server wait, instead of this process buffering its response.
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ)
     return made
 
 
 @contextlib.asynccontextmanager
 async def called(
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None,
-    *,
-    most: int | None = None,
-    **more: Any,
+    method: str, call: Call, *, most: int = MAX_RESPONSE_BYTES, **more: Any
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """The response, whose body is still to come: `most` bytes with the head. Raises `CallFailedError`, also where the
-    body is read.
-    """
+    """The response, its body not yet read. Raises `CallFailedError`, also while the body is read."""
     connected = False
 
     async def connect(*_: object) -> None:
@@ -226,64 +234,54 @@ async def called(
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(connect)
-    connector = _Connector(MAX_RESPONSE_BYTES if most is None else most)
+    connector = _Connector(most)
     began = asyncio.get_running_loop().time()
     try:
-        if tls is not None and context_of is not None:
-            more |= {"ssl": context_of(tls), "server_hostname": tls.server_name}
+        if call.tls is not None and call.context_of is not None:
+            more |= {"ssl": call.context_of(call.tls), "server_hostname": call.tls.server_name}
         async with (
             aiohttp.ClientSession(
                 connector=connector,
-                timeout=aiohttp.ClientTimeout(total=seconds),
+                timeout=aiohttp.ClientTimeout(total=call.seconds),
                 auto_decompress=False,
-                headers={"accept-encoding": "identity", **headers},
+                headers={"accept-encoding": "identity", **call.headers},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=[trace],
             ) as session,
-            session.request(method, url, allow_redirects=False, **more) as response,
+            session.request(method, call.url, allow_redirects=False, **more) as response,
         ):
             yield response
     except (aiohttp.ClientError, OSError, ValueError, MemoryError) as error:
-        reason = connector.refused or reason_of(error, seconds, connected=connected)
+        reason = connector.refused or reason_of(error, call.seconds, connected=connected)
         took = asyncio.get_running_loop().time() - began
-        raise CallFailedError(counted(_lacking(reason, error, url, took / seconds))) from None
+        raise CallFailedError(counted(_lacking(reason, error, call.url, took / call.seconds))) from None
     finally:
         await connector.close()
 
 
 def _lacking(reason: Reason, error: BaseException, url: str, share: float) -> Reason:
-    """The same, or that it is something here that was lacking, which says nothing of the one who was asked: a local
-    port, a descriptor to read the authorities of its certificate with, or the CPU. `share`: of the time that there was.
+    """Replace a reason by a local one where the remote service is not to blame: no local port, no descriptor to read CA
+    certificates with, no CPU. `share` is the elapsed part of the timeout.
     """
     if reason.kind == "timeout" and share > LATE_REASON:
-        return ours("this process was too busy to hear its answer")
+        return ours("this process was too busy to read the response")
     if reason.kind == "tls" and no_descriptor():
-        return ours("no descriptor is left to read authorities with")
-    host, port = host_of(url), urlsplit(url).port or 80
+        return ours("no file descriptor left to read CA certificates")
+    host, port = urlsplit(url).hostname or "", urlsplit(url).port or 80
     number = getattr(getattr(error, "os_error", error), "errno", None)
     if number == errno.EADDRNOTAVAIL and read_address(host) is not None and reachable(host, port):
-        return ours("no local port is left")
+        return ours("no local port left")
     return reason
 
 
 def counted(reason: Reason) -> Reason:
-    """A reason, counted if it is that an answer was too much."""
+    """The reason, counted in `REFUSED` if a limit was exceeded."""
     if reason.why is not None:
         REFUSED[reason.why] += 1
     return reason
 
 
-async def first_words(response: aiohttp.ClientResponse, url: str, headers: Mapping[str, str]) -> str:
-    """The beginning of what it says, in a line and without what it was sent, behind a colon."""
-    said = quoted(await response.content.read(MAX_QUOTED_LENGTH), url, headers)
+async def first_words(response: aiohttp.ClientResponse, call: Call) -> str:
+    """The beginning of the body, redacted, on one line after a colon."""
+    said = quoted(await response.content.read(MAX_QUOTED_LENGTH), call.url, call.headers)
     return f": {said}" if said else ""
-
-
-def host_of(url: str) -> str:
-    """The host of a URL, as its certificate is to name it."""
-    return urlsplit(url).hostname or ""
-
-
-def is_secure(url: str) -> bool:
-    """Whether a URL asks for TLS."""
-    return url.lower().startswith("https:")

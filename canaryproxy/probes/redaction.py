@@ -1,8 +1,8 @@
-"""What must not be said of services that are asked or called: the path and the query of their URL, which of a chat's
-webhook are the secret itself, and the headers that go out. Pure.
+"""Hiding secrets in what remote services answer: path and query of the URL (in a chat's webhook they are the secret),
+and request headers. Pure.
 
-A service that refuses often says what it was sent ("Cannot POST /services/T00/B00/XXX"). Its words are shown without
-that.
+A service that rejects a request often quotes it ("Cannot POST /services/T00/B00/XXX"), so its words are shown without
+those parts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,20 +13,20 @@ from canaryproxy.escape import escaped
 HIDDEN = "***"
 
 MIN_SECRET_LENGTH = 4
-"""Characters of a header's or a parameter's value, and of a beginning of one, that are worth hiding."""
+"""Shortest value of a header or parameter, and shortest prefix of one, that is hidden."""
 
 MIN_SEGMENT_LENGTH = 8
-"""Characters of a segment of a path; shorter ones are words such as `api`."""
+"""Shortest path segment that is hidden; shorter ones are words such as `api`."""
 
 MAX_QUOTED_LENGTH = 200
-"""Characters of a service's words that are shown."""
+"""Characters of a response that are shown."""
 
 OURS = frozenset(("accept", "connection", "content-type", "host", "user-agent"))
-"""Headers that are no secret."""
+"""Request headers that are no secret."""
 
 
 def site(url: str) -> str:
-    """Scheme, host and port of a URL, and a sign that there is more: what follows may be a secret."""
+    """Scheme, host and port of a URL, and `/...` in place of the rest, which may be a secret."""
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     more = "/..." if parts.path.strip("/") or parts.query else ""
@@ -34,7 +34,7 @@ def site(url: str) -> str:
 
 
 def quoted(body: bytes, url: str, headers: Mapping[str, str]) -> str:
-    """The beginning of what a service said, in a line and without what it was sent; empty where it said no text."""
+    """The beginning of a response on one line, without secrets of the request; empty where it is not text."""
     text = " ".join(body.decode("utf-8", "replace").split())
     if "\ufffd" in text[:MAX_QUOTED_LENGTH] or not text[:MAX_QUOTED_LENGTH].isprintable():
         return ""
@@ -42,12 +42,13 @@ def quoted(body: bytes, url: str, headers: Mapping[str, str]) -> str:
 
 
 def secrets(url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What of a request may be secret, the longest first."""
+    """The parts of a request that may be secret, the longest first."""
     found = {one for one in _of_url(url) if one}
     for name, value in headers.items():
         if name.lower() not in OURS:
             found |= {one for one in (value, *value.split(" ")) if len(one) >= MIN_SECRET_LENGTH}
     found |= {unquote(one) for one in found}
+    # The longest first: a secret may be part of another one.
     return tuple(sorted(found, key=len, reverse=True))
 
 
@@ -63,7 +64,7 @@ def _of_url(url: str) -> Iterator[str]:
 
 
 def redacted(text: str, secret: Iterable[str]) -> str:
-    """The text without these, and without the beginning of one at its end, where it was cut."""
+    """The text without the secrets, and without a prefix of one at the end, where the text was cut."""
     known = list(secret)
     for one in known:
         text = text.replace(one, HIDDEN)

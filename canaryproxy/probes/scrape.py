@@ -1,12 +1,12 @@
-"""What endpoints tell of themselves: their `/metrics`, in the format of Prometheus.
+"""Scraping `/metrics` of endpoints in the Prometheus text format.
 
-An endpoint may be hostile. Its answer is looked through as it comes, a few kilobytes at a time, and only lines of the
-metric that is wanted are kept, so many and so long; what is kept is parsed in steps.
+An endpoint may be hostile. Its response is filtered as it arrives, a few kilobytes at a time; only lines of the wanted
+metric are kept, limited in number and length, and are parsed in steps.
 """
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,28 +15,27 @@ from prometheus_client.parser import text_string_to_metric_families
 from canaryproxy.config.schema.outbound import secure, texts
 from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.escape import escaped
-from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.table import Endpoint
-from canaryproxy.probes.failure_reasons import answered, encoded, one_line
-from canaryproxy.probes.http_client import MAX_RESPONSE_BYTES, CallFailedError, ContextOf, called, counted, first_words
+from canaryproxy.probes.failure_reasons import Reason, answered, one_line
+from canaryproxy.probes.http_client import Call, CallFailedError, ContextOf, called, counted, first_words
 from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH
 
 BEGAN = "process_start_time_seconds"
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Bytes of an answer that are looked through. Of those that are known only a proxy of a large mesh has more."""
+"""Bytes of a response that are read. Of the exporters we know only a proxy of a large mesh sends more."""
 
 MAX_SAMPLES = 10_000
-"""Lines of the metric that is wanted."""
+"""Lines of the wanted metric."""
 
 MAX_LINE_BYTES = 4_096
-"""Bytes of one of them: parsing takes the square of its length."""
+"""Bytes of one line: the parser takes time quadratic in its length."""
 
 MAX_KEPT_BYTES = 1024 * 1024
-"""Bytes of all of them."""
+"""Bytes of all kept lines."""
 
 STEP = 4_096
-"""Bytes of lines that are parsed before others get their turn on the loop."""
+"""Bytes parsed before yielding to the event loop."""
 
 READ = 65_536
 
@@ -45,22 +44,20 @@ TIMEOUT_SECONDS = 5.0
 
 
 class ScrapeError(Exception):
-    """What was asked for could not be had; the message says why, in a line of bounded length: part of it is what was
-    answered.
-    """
+    """A metric could not be read; the message says why, in a line of bounded length that may quote the response."""
 
     def __init__(self, words: str) -> None:
         super().__init__(escaped(words, MAX_QUOTED_LENGTH))
 
 
 SampleValues = tuple[float, float | None]
-"""A value, and when the process that tells it began (None if it does not say)."""
+"""The value, and the start time of the process (None where it is not exported)."""
 
 Scrape = Callable[[Endpoint, ResourceConfig], Awaitable[SampleValues]]
 
 
 class SampleFilter:
-    """Lines of one metric, picked from a text as it comes."""
+    """The lines of one metric, filtered from a text that arrives in pieces."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -75,7 +72,7 @@ class SampleFilter:
         return f"<SampleFilter of {self._name}, {len(self.lines)} lines>"
 
     def feed(self, data: bytes) -> None:
-        """More of the text. Raises `ScrapeError`."""
+        """Add a piece of the text. Raises `ScrapeError`."""
         text = self._rest + data
         end = text.rfind(b"\n") + 1
         begin = text.find(b"\n") + 1 if self._skipping else 0
@@ -87,23 +84,24 @@ class SampleFilter:
         if len(self._rest) > MAX_LINE_BYTES:
             if self._pattern.match(self._rest):
                 self._keep(self._rest)
+            # The rest of an overlong line is skipped: no line ending must mean no unbounded buffer.
             self._rest, self._skipping = b"", True
 
     def end(self) -> None:
-        """The text is over. Raises `ScrapeError`."""
+        """The text is complete. Raises `ScrapeError`."""
         self.feed(b"\n")
 
     def _keep(self, line: bytes) -> None:
         if len(line) > MAX_LINE_BYTES:
-            raise ScrapeError(f"a line of its {self._name} is longer than {MAX_LINE_BYTES} bytes")
+            raise ScrapeError(f"a line of {self._name} is longer than {MAX_LINE_BYTES} bytes")
         self._kept += len(line)
         if len(self.lines) >= MAX_SAMPLES or self._kept > MAX_KEPT_BYTES:
             most = f"{MAX_SAMPLES} samples, or {MAX_KEPT_BYTES >> 10} KiB of them"
-            raise ScrapeError(f"it tells too much of {self._name}: more than {most}")
+            raise ScrapeError(f"too many samples of {self._name}: more than {most}")
         self.lines.append(line.rstrip(b"\r").decode("utf-8", "replace"))
 
     async def values(self) -> SampleValues:
-        """The sum of the metric's samples, whatever their labels. Raises `ScrapeError`."""
+        """The sum of the metric's samples over all labels. Raises `ScrapeError`."""
         total, count, began = 0.0, 0, None
         for lines in _steps(self.lines):
             for name, value in _parsed(lines):
@@ -113,12 +111,12 @@ class SampleFilter:
                     began = value
             await asyncio.sleep(0)
         if not count or not abs(total) < float("inf"):
-            raise ScrapeError(f"its {self._name} is {total}" if count else f"it tells no {self._name}")
+            raise ScrapeError(f"{self._name} is {total}" if count else f"no metric {self._name}")
         return total, began
 
 
 def _steps(lines: Sequence[str]) -> Iterator[list[str]]:
-    """They are so long together that each step takes some milliseconds at most."""
+    """Groups of lines short enough to be parsed within some milliseconds."""
     step: list[str] = []
     size = 0
     for line in lines:
@@ -132,18 +130,16 @@ def _steps(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _parsed(lines: list[str]) -> list[tuple[str, float]]:
-    """Samples by their names. Raises `ScrapeError`."""
+    """(name, value) of each sample. Raises `ScrapeError`."""
     try:
         families = list(text_string_to_metric_families("\n".join(lines) + "\n"))
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
-        raise ScrapeError(f"it does not speak Prometheus's format: {one_line(str(error))}") from None
+        raise ScrapeError(f"invalid Prometheus format: {one_line(str(error))}") from None
     return [(sample.name, sample.value) for family in families for sample in family.samples]
 
 
 def over_http(context_of: ContextOf) -> Scrape:
-    """Ask an endpoint, each time on a connection of its own: behind one address there may be several processes, and
-    only new connections show that.
-    """
+    """Scrape an endpoint, each time on a new connection: one address may have several processes behind it."""
 
     async def scrape(endpoint: Endpoint, resource: ResourceConfig) -> SampleValues:
         at, tls = endpoint, endpoint.tls
@@ -155,45 +151,31 @@ def over_http(context_of: ContextOf) -> Scrape:
         headers |= {"user-agent": "canaryproxy-scrape", **dict(texts(resource.headers)), "connection": "close"}
         url = f"{'http' if tls is None else 'https'}://{at.authority}{resource.scrape}"
         wanted = SampleFilter(resource.counter or resource.gauge or "")
-        await read(url, headers, TIMEOUT_SECONDS, wanted.feed, MAX_BYTES, tls, context_of)
+        await read(Call(url, headers, TIMEOUT_SECONDS, tls, context_of), wanted.feed, most=MAX_BYTES)
         wanted.end()
         return await wanted.values()
 
     return scrape
 
 
-async def fetch(
-    url: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None,
-    **more: Any,
-) -> bytes:
-    """The body of a 200. Raises `ScrapeError`."""
+async def fetch(call: Call, **more: Any) -> bytes:
+    """The body of a response with status 200. Raises `ScrapeError`."""
     body = bytearray()
-    await read(url, headers, seconds, body.extend, MAX_RESPONSE_BYTES, tls, context_of, **more)
+    await read(call, body.extend, **more)
     return bytes(body)
 
 
-async def read(
-    url: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    take: Callable[[bytes], None],
-    most: int,
-    tls: UpstreamTls | None = None,
-    context_of: ContextOf | None = None,
-    **more: Any,
-) -> None:
-    """Give the body of a 200 to `take`, piece by piece. Raises `ScrapeError`."""
+async def read(call: Call, take: Callable[[bytes], None], **more: Any) -> None:
+    """Pass the body of a response with status 200 to `take`, in pieces. Raises `ScrapeError`."""
     try:
-        async with called("GET", url, headers, seconds, tls, context_of, most=most, **more) as response:
+        async with called("GET", call, **more) as response:
             if response.status != 200:
-                raise ScrapeError(f"{answered(response.status)}{await first_words(response, url, headers)}")
+                raise ScrapeError(f"{answered(response.status)}{await first_words(response, call)}")
             how = response.headers.get("Content-Encoding", "identity").strip().lower()
             if how not in ("", "identity"):
-                raise ScrapeError(str(counted(encoded(how))))
+                # Decompressed, a response might be of any size.
+                words = f"unrequested content encoding {one_line(how)}"
+                raise ScrapeError(str(counted(Reason("too_much", words, "encoded"))))
             async for piece in response.content.iter_chunked(READ):
                 take(piece)
                 await asyncio.sleep(0)

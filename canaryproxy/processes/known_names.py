@@ -1,11 +1,8 @@
-"""The names that workers may use: those of every table that was published, since an exchange keeps the decision that it
-began with. Pure.
-
-A download of hours is reported under names that are in no table any more, so what was replaced stays known: the last
-`MAX_TABLES` names of each kind and route, and as many routes. What was never published is unknown.
+"""The names that workers may report: those of every published table, because an exchange keeps the decision it began
+with. Replaced names stay known (a download may take hours): the last `MAX_TABLES` of each kind and route. Pure.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from canaryproxy.ipc.messages import Publication
@@ -13,17 +10,17 @@ from canaryproxy.model.table import Route
 from canaryproxy.routing.compiled_route import ABORT, AFFINITY, WEIGHT
 
 MAX_TABLES = 10_000
-"""Names of a kind that are in no table any more, and still known."""
+"""Names of a kind that are in no table any more and still known."""
 
 NO_ENDPOINT_NAME = ""
-"""The endpoint of a decision for a version that had none."""
+"""The endpoint of a decision for a version without endpoints."""
 
 Names = dict[str, None]
-"""The latest at the end."""
+"""An ordered set, the latest name last."""
 
 
 def learn(known: Names, names: Iterable[str], remembered: int = MAX_TABLES) -> None:
-    """These hold now; of all others the latest stay."""
+    """Make `names` current; of all others keep the latest `remembered`."""
     current = dict.fromkeys(names)
     for name in current:
         known.pop(name, None)
@@ -32,21 +29,16 @@ def learn(known: Names, names: Iterable[str], remembered: int = MAX_TABLES) -> N
         del known[old]
 
 
-def nothing() -> Names:
-    """No names."""
-    return {}
-
-
 @dataclass(slots=True)
 class RouteNames:
     """Names in one route: endpoints by version, goals, and the reasons of decisions."""
 
     endpoints: dict[str, Names] = field(default_factory=dict)
-    goals: Names = field(default_factory=nothing)
-    rules: Names = field(default_factory=nothing)
+    goals: Names = field(default_factory=dict)
+    rules: Names = field(default_factory=dict)
 
     def add(self, route: Route) -> None:
-        """A table has this route, whose rules come separately."""
+        """Add the names of a published route; its rules are added separately."""
         for version in route.versions:
             names = (NO_ENDPOINT_NAME, *(endpoint.authority for endpoint in version.endpoints))
             learn(self.endpoints.setdefault(version.name, {}), names)
@@ -54,10 +46,10 @@ class RouteNames:
 
 
 class KnownNames:
-    """All names that were ever published, and not long ago replaced."""
+    """All names of published tables, without those replaced long ago."""
 
     REASONS: Set[str] = frozenset((WEIGHT, AFFINITY, ABORT))
-    """Of decisions that no rule made."""
+    """Reasons of decisions that no rule made."""
 
     def __init__(self) -> None:
         self.routes: dict[str, RouteNames] = {}
@@ -67,7 +59,7 @@ class KnownNames:
         return f"<KnownNames of {len(self.routes)} routes>"
 
     def add(self, publication: Publication) -> None:
-        """Another table is published. To be called for every one, in order, before a worker can know of it."""
+        """Add a publication. Must be called for every publication, in order, before a worker receives it."""
         self._authorities = None
         for route in publication.routes:
             words = self.routes.pop(route.name, None) or RouteNames()
@@ -85,10 +77,8 @@ class KnownNames:
 
     @property
     def authorities(self) -> Set[str]:
-        """All endpoints. Few reports name any outside a route, so they are gathered when one does."""
+        """All endpoints. Gathered on demand: few reports name endpoints outside a route."""
         if self._authorities is None:
-            sides: Iterable[Mapping[str, None]] = (
-                side for words in self.routes.values() for side in words.endpoints.values()
-            )
-            self._authorities = frozenset().union(*sides)
+            sides = (names for route in self.routes.values() for names in route.endpoints.values())
+            self._authorities = frozenset(name for names in sides for name in names)
         return self._authorities

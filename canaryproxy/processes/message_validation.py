@@ -1,15 +1,13 @@
-"""What a worker may say, and when. Pure.
+"""Which messages a worker may send, and when. Pure.
 
-A worker parses what strangers send, so it may be theirs one day. What it says is believed within bounds: names that
-were published, numbers that one worker can have counted in the time it speaks of, a clock that goes as ours does. What
-is beyond is no mistake of a worker that is ours: `OutOfBoundsError` says which, and its link is cut. Within the bounds
-a worker can lie about its own traffic: no other process can know it.
-
-Sums of a report are bounded as a whole (`RATE`): ten million requests in a quarter of a second are none.
+A worker parses untrusted bytes and may be compromised, so only published names, counts that one worker can reach in the
+time it reports (`RATE`), and a clock in step with ours are accepted. Anything else raises `OutOfBoundsError`, and the
+worker is killed. Within the bounds a worker can lie about its own traffic.
 """
 
 import math
 from collections.abc import Mapping, Set
+from dataclasses import dataclass
 
 from canaryproxy.dataplane.failover import FALLBACK, SHIELD, WITHDRAWN
 from canaryproxy.ipc.messages import Acknowledged, Drained, Introduction, Message
@@ -24,43 +22,42 @@ from canaryproxy.telemetry.record.histogram import MIN_VALUE, ZERO_BUCKET, value
 from canaryproxy.telemetry.record.logarithm import MAX_SECONDS, MIN_SECONDS, bucket_of
 
 RATE = 10_000_000.0
-"""Counts that a worker can report for each second it speaks of. A request of a user who is new, reaching a goal, makes
-fifty; a worker serves a few ten thousand requests a second at most.
+"""Counts that a worker can report for each second. A request of a new user that reaches a goal makes fifty; a worker
+serves a few ten thousand requests a second at most.
 """
 
 USER = 10.0
 EVENT = 20.0
-"""Counts that one user, and one event of a goal, stand for: filing them costs so much more."""
+"""Counts that one user, and one event of a goal, stand for: processing them is that much more expensive."""
 
 GOALS = 10
-"""Goals of a route that one request reaches: with more of them a request may reach more, and this is enough."""
+"""Goals of a route that one request can reach in this estimate."""
 
 ENTRIES = 2**13
-"""Cells, versions' users, goals or mirrors of one report. What is longer is sent in parts (`link.codec.ENTRIES`)."""
+"""Cells, user sets, goals or mirrors of one report; longer reports are sent in parts (`ipc.codec.ENTRIES`)."""
 
 OPEN = 2**20
-"""Exchanges that one worker can have open: descriptors that a process may have (fs.nr_open)."""
+"""Exchanges that one worker can have open: the maximum of descriptors of a process (fs.nr_open)."""
 
 MAX_BYTES = 2**62
-"""Bytes that the buffers of one worker can hold: what stands for no limit."""
+"""Bytes that the buffers of one worker can hold; the value for "no limit"."""
 
 SAMPLED = 2 * MAX_KEPT // 5
-"""Users that a sample has at least: whenever one has more than `MAX_KEPT`, half of them go."""
+"""Smallest size of a sample of users: when it exceeds `MAX_KEPT`, half of it is dropped."""
 
 MAX_LEVEL = 64
-"""Levels that a sample may have: a user is a number of 64 bits."""
+"""Levels of a sample: users are 64-bit numbers."""
 
 MAX_AHEAD_SECONDS = 1.0
-"""Seconds that a worker's clock may be ahead of ours, which is the same one."""
+"""Seconds that a report's time may lie in the future; both processes read the same clock."""
 
 BURST = 1000.0
 MESSAGES = 100.0
 ANSWERS = 3.0
-"""Messages that a worker may send at once, for every second, and for every table. Of its own accord it sends four a
-second; to a table it answers with two."""
+"""Messages allowed in a burst, per second, and per table. A worker sends four a second unasked, and two per table."""
 
 MAX_TEXT_LENGTH = 4096
-"""Characters of what a worker says of itself."""
+"""Characters of a text field of the introduction."""
 
 OUTCOMES: frozenset[str] = frozenset(map(str, Outcome))
 RESCUES: frozenset[str] = frozenset((FALLBACK, SHIELD, WITHDRAWN))
@@ -82,29 +79,27 @@ ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "values": (VALUES, f"{ZERO_BUCKET} or buckets from {min(VALUES - {ZERO_BUCKET})} to {max(VALUES)}"),
 }
-"""What counts of these names are keyed by, and how that is said."""
+"""The allowed keys of each kind of counts, and their description."""
 
 SHOWN = 80
-"""Characters that are shown of what was out of bounds."""
+"""Characters of an invalid value that are shown."""
 
 
 class OutOfBoundsError(Exception):
-    """A worker has said what no worker of ours would: the field, what it had, and what is allowed."""
+    """A message no worker of ours would send: the field, its value, and the allowed values."""
 
     def __init__(self, field: str, found: object, allowed: str) -> None:
         super().__init__(f"{field} is {shown(found)}, allowed: {allowed}")
 
 
 def shown(found: object) -> str:
-    """For one line of a log: escaped and short."""
+    """A value for a log line: escaped and shortened."""
     text = ascii(found)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} characters)"
 
 
 class WorkerMessageValidator:
-    """What one worker has said so far, and may say next. `began`: the generation that it was started with, and `at` the
-    time of that on the clock of reports.
-    """
+    """Validates the messages of a worker that started with generation `began` at time `at` (clock of the deltas)."""
 
     def __init__(self, known_names: KnownNames, began: int, at: float) -> None:
         self._known_names = known_names
@@ -123,18 +118,18 @@ class WorkerMessageValidator:
     # What we say.
 
     def published(self, generation: int) -> None:
-        """The worker was sent another table."""
+        """Another table was sent to the worker."""
         self._newest = generation
         self._messages += ANSWERS
 
     def draining(self) -> None:
-        """The worker was sent `Drain`."""
+        """`Drain` was sent to the worker."""
         self._draining = True
 
     # What it says.
 
     def check(self, message: Message, now: float, floor: float = -math.inf) -> None:
-        """Whether it may say that now. Reports must not speak of a time before `floor`. Raises `OutOfBoundsError`."""
+        """Check a message received at `now`; a report's time must not be before `floor`. Raises `OutOfBoundsError`."""
         self._count_message(now)
         if isinstance(message, Introduction):
             self._introduce(message)
@@ -152,6 +147,7 @@ class WorkerMessageValidator:
             raise OutOfBoundsError("a message", type(message).__name__, "those of workers")
 
     def _count_message(self, now: float) -> None:
+        # A token bucket; a table that was just sent may raise the level above BURST.
         passed, self._heard = max(now - self._heard, 0.0), now
         self._messages = min(self._messages + passed * MESSAGES, max(self._messages, BURST)) - 1
         if self._messages < 0:
@@ -167,10 +163,9 @@ class WorkerMessageValidator:
         self._introduced = True
 
     def _acknowledge(self, generation: int) -> None:
-        """One that is not the first acknowledges what came after those before."""
+        """Generations must rise after the first acknowledgement."""
         least = self._acknowledged + self._serves
-        if not least <= generation <= self._newest:
-            raise OutOfBoundsError("the generation acknowledged", generation, f"{least} to {self._newest}")
+        within("the generation acknowledged", generation, least, self._newest)
         self._acknowledged, self._serves = generation, True
         if generation == self._newest:
             self._messages = min(self._messages, BURST)
@@ -189,12 +184,13 @@ class WorkerMessageValidator:
         if not max(since, floor) <= delta.at <= now + MAX_AHEAD_SECONDS:
             raise OutOfBoundsError("at", delta.at, f"{max(since, floor):.3f} to {now + MAX_AHEAD_SECONDS:.3f}")
         if delta.at > since:
+            # Room left over by earlier reports counts for one second at most.
             self._room = min(self._room, RATE) + RATE * (delta.at - since)
             self._at = delta.at
         self._room -= self._spent(delta)
 
     def _spent(self, delta: Delta) -> float:
-        """All that was counted, once nothing of it is out of bounds."""
+        """The sum of all counts of a valid report."""
         check = DeltaValidator(self._known_names, self._first, int(delta.at) + 1)
         for name in ("cells", "users", "goals", "mirrors"):
             if len(getattr(delta, name)) > ENTRIES:
@@ -219,29 +215,26 @@ class WorkerMessageValidator:
         return check.spent
 
 
+@dataclass(slots=True, eq=False)
 class DeltaValidator:
-    """One report, whose requests began in seconds `first` to `last`. `spent` is the sum of all that was counted."""
+    """Validates one report, whose requests began in seconds `first` to `last`. `spent` is the sum of all counts."""
 
-    __slots__ = ("_first", "_known_names", "_last", "_routes", "spent")
-
-    def __init__(self, known_names: KnownNames, first: int, last: int) -> None:
-        self._known_names = known_names
-        self._routes = known_names.routes
-        self._first = first
-        self._last = last
-        self.spent = 0.0
+    _known_names: KnownNames
+    _first: int
+    _last: int
+    spent: float = 0.0
 
     def __repr__(self) -> str:
         return f"<DeltaValidator: {self.spent} spent>"
 
     def number(self, field: str, count: int) -> None:
-        """One that was counted."""
+        """Check and add a count."""
         if count < 0:
             raise OutOfBoundsError(field, count, "no negative number")
         self.spent += count
 
     def counts(self, field: str, counts: Mapping[int, int] | Mapping[str, int]) -> None:
-        """Some that were counted by something."""
+        """Check and add counts by key."""
         allowed, words = ALLOWED[field]
         if not allowed.issuperset(counts):
             raise OutOfBoundsError(f"a key of {field}", next(key for key in counts if key not in allowed), words)
@@ -251,33 +244,31 @@ class DeltaValidator:
         self.spent += sum(numbers)
 
     def words(self, route: str) -> RouteNames:
-        """The names of a route."""
-        words = self._routes.get(route)
+        """The known names of a route."""
+        words = self._known_names.routes.get(route)
         if words is None:
             raise OutOfBoundsError("route", route, "routes that were published")
         return words
 
     def side(self, route: str, version: str) -> RouteNames:
-        """The names of a route that has this version."""
+        """The known names of a route that has this version."""
         words = self.words(route)
         if version not in words.endpoints:
             raise OutOfBoundsError(f"version of route {shown(route)}", version, ", ".join(words.endpoints))
         return words
 
     def key(self, key: CounterKey, second: int) -> None:
-        """What was decided, and when."""
-        words = self.side(key.route, key.version)
-        if key.endpoint not in words.endpoints[key.version]:
-            raise OutOfBoundsError(
-                f"endpoint of route {shown(key.route)}", key.endpoint, "endpoints that were published"
-            )
-        if key.reason not in KnownNames.REASONS and key.reason not in words.rules:
-            raise OutOfBoundsError(f"reason of route {shown(key.route)}", key.reason, "rules that were published")
+        """Check a decision and its second."""
+        names, route = self.side(key.route, key.version), key.route
+        if key.endpoint not in names.endpoints[key.version]:
+            raise OutOfBoundsError(f"endpoint of route {shown(route)}", key.endpoint, "endpoints that were published")
+        if key.reason not in KnownNames.REASONS and key.reason not in names.rules:
+            raise OutOfBoundsError(f"reason of route {shown(route)}", key.reason, "rules that were published")
         if not self._first <= second <= self._last:
             raise OutOfBoundsError("second", second, f"{self._first} to {self._last}")
 
     def cell(self, cell: CounterDelta) -> None:
-        """Counts of one decision and second. Most are empty."""
+        """Check the counts of one decision and second. Most are empty."""
         self.key(cell.key, cell.second)
         self.number("starts", cell.starts)
         for field, counts in (
@@ -296,7 +287,7 @@ class DeltaValidator:
             self.number("ejections", cell.ejections)
 
     def users(self, users: UsersDelta) -> None:
-        """Users of one version."""
+        """Check the users of one version."""
         self.side(users.route, users.version)
         within("weight", users.weight, 0, FULL_WEIGHT)
         self.sample("users seen", users.seen, users.level)
@@ -304,7 +295,7 @@ class DeltaValidator:
         sampled(max(len(users.seen), len(users.failed)), users.level)
 
     def sample(self, field: str, users: Set[int], level: int, goals: int = 1) -> None:
-        """Users that a sample of this level has, each of whom may be one for so many goals."""
+        """Check a sample of users of this level, each of whom may be reported for so many goals."""
         within("level", level, 0, MAX_LEVEL)
         if users:
             within(f"the number of {field}", len(users), 0, MAX_KEPT)
@@ -313,7 +304,7 @@ class DeltaValidator:
             self.spent += (len(users) << level) * USER / goals
 
     def goal(self, goal: GoalDelta) -> None:
-        """Events of one goal."""
+        """Check the events of one goal."""
         words = self.side(goal.route, goal.version)
         if goal.goal not in words.goals:
             raise OutOfBoundsError(f"goal of route {shown(goal.route)}", goal.goal, "goals that were published")
@@ -334,7 +325,7 @@ class DeltaValidator:
             within("the least of users' values", min(goal.users.values()), 0.0, most)
 
     def standing(self, delta: Delta) -> None:
-        """How things stand at the moment."""
+        """Check the gauges."""
         for field, by_side in (("in_flight", delta.in_flight), ("tunnels", delta.tunnels)):
             for route, version in by_side:
                 self.side(route, version)
@@ -348,7 +339,7 @@ class DeltaValidator:
             raise OutOfBoundsError("an endpoint in ejected", odd, "endpoints that were published")
 
     def overdue(self, waiting: tuple[OpenRequests, ...]) -> None:
-        """Requests without a response."""
+        """Check the requests without a response."""
         count = 0
         for one in waiting:
             self.key(one.key, one.second)
@@ -358,15 +349,14 @@ class DeltaValidator:
 
 
 def within(field: str, number: float, least: float, most: float) -> None:
-    """Whether a number is one of these; NaN is none."""
+    """Check that a number is in the range; NaN is not."""
     if not least <= number <= most:
-        raise OutOfBoundsError(
-            field, number, f"{least:,.10g} to {most:,.10g}" if most < 2**53 else f"{least} to {most}"
-        )
+        allowed = f"{least:,.10g} to {most:,.10g}" if most < 2**53 else f"{least} to {most}"
+        raise OutOfBoundsError(field, number, allowed)
 
 
 def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:
-    """Things that are open."""
+    """Check counts of open things by route and version."""
     if counts:
         if min(counts.values()) < 0:
             raise OutOfBoundsError(field, min(counts.values()), "no negative number")
@@ -374,6 +364,6 @@ def numbers(field: str, counts: Mapping[tuple[str, str], int]) -> None:
 
 
 def sampled(count: int, level: int) -> None:
-    """Whether so many are a sample: where there are few, all of them are in it."""
+    """Check that so many users can be a sample of this level: small sets are not sampled."""
     if level and count < SAMPLED:
         raise OutOfBoundsError("level", level, f"0 for {count} users; at least {SAMPLED} are a sample")

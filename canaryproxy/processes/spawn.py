@@ -1,13 +1,12 @@
 """Starting processes: the fork server, and workers through it.
 
-Everything is inherited by file descriptor: the listening sockets, the memory that workers share, and the socket
-that orders are given on. The processes stay in our session and process group. They run the package that we run and
-none of what lies in the working directory, in PYTHONPATH or in the user's site-packages (`isolated`). Of our
-environment they have what they need, and no token (`exposure`).
+Sockets and memory are inherited by file descriptor. The processes run this package and nothing from the working
+directory, PYTHONPATH or the user's site-packages (`isolated`), with an environment that holds no token (`environment`).
 """
 
 import asyncio
 import contextlib
+import ctypes
 import fcntl
 import logging
 import os
@@ -16,42 +15,54 @@ import socket
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from canaryproxy.dataplane.connection_count import initial_memory, memory_size
 from canaryproxy.ipc.messages import FORK, PID, RETIRE
 from canaryproxy.isolated import command
-from canaryproxy.processes.confinement import environment
+from canaryproxy.log import FORMAT
+from canaryproxy.mode import SWITCH
 
 log = logging.getLogger("canaryproxy")
 
 MODULE = "canaryproxy.app.forkserver"
 
 RETRY_SECONDS = 0.5
-"""Seconds from the end of a fork server, or a try that failed, to the next one."""
+"""Seconds before a fork server that ended, or could not be started, is started again."""
 
 MIN_PID = 2
-"""Of a process that can have been forked: 1 is the first of all."""
+"""The smallest pid a forked process can have: 1 is init."""
 
 MAX_FAILED_STARTS = 3
-"""Fork servers in a row that end before they forked anything, after which it is no accident."""
+"""Fork servers in a row that end before forking anything, after which `cannot_spawn` is called."""
+
+KEPT = frozenset(
+    f"{FORMAT} {SWITCH} LANG LANGUAGE TZ TZDIR PATH TMPDIR LD_LIBRARY_PATH LD_PRELOAD SSL_CERT_FILE SSL_CERT_DIR "
+    "GLIBC_TUNABLES ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS".split()
+)
+"""Names of the variables that children inherit. None is Python's own: children are started isolated from those."""
+
+FAMILIES = ("LC_", "MALLOC_", "OPENSSL_")
+
+PR_SET_DUMPABLE = 4
+"""prctl(2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A worker's process: its pid, and a descriptor that means this process for ever (pidfd_open(2))."""
+    """A worker's process: its pid, and a pidfd, which unlike the pid is never reused (pidfd_open(2))."""
 
     pid: int
     pidfd: int
 
     def kill(self) -> None:
-        """End it at once; one that is gone already stays gone."""
+        """Send SIGKILL; no error if the process has ended."""
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def close(self) -> None:
-        """It is not needed any more."""
+        """Close the pidfd."""
         os.close(self.pidfd)
 
 
@@ -59,7 +70,7 @@ Spawned = Callable[[Handle], None]
 
 
 class Processes:
-    """The fork server as its client sees it. A fork server that dies is replaced; its workers live on."""
+    """Client of the fork server. A fork server that dies is replaced; its workers live on."""
 
     def __init__(self, sockets: list[socket.socket], slots: int) -> None:
         self._sockets = sockets
@@ -76,25 +87,23 @@ class Processes:
 
     @property
     def pid(self) -> int | None:
-        """The fork server's."""
+        """The fork server's pid."""
         return None if self._server is None else self._server.pid
 
     def start(self, cannot_spawn: Callable[[str], None] | None = None) -> None:
-        """Start the fork server. Raises `OSError` where the system has no room for another process. `cannot_spawn` is
-        called with a sentence when several in a row have ended and no worker has come of them.
-        """
+        """Start the fork server, or raise `OSError`. `cannot_spawn` is called when several end without a worker."""
         self._cannot_spawn = cannot_spawn
         self._spawn()
 
     def _spawn(self) -> None:
+        # SEQPACKET keeps message boundaries: an order arrives together with its descriptor.
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         passed = [theirs.fileno(), self._memory, *(sock.fileno() for sock in self._sockets)]
         with theirs:
             try:
-                self._server = subprocess.Popen(
-                    command(MODULE, *map(str, passed)), pass_fds=passed, env=environment(os.environ)
-                )
+                arguments = command(MODULE, *map(str, passed))
+                self._server = subprocess.Popen(arguments, pass_fds=passed, env=environment(os.environ))
             except OSError:
                 ours.close()
                 raise
@@ -102,9 +111,7 @@ class Processes:
         asyncio.get_running_loop().add_reader(ours, self._answered)
 
     def spawn(self, spawned: Spawned) -> socket.socket:
-        """Have a worker forked; returns our end of its link. `spawned` gets its handle, unless the link breaks
-        first.
-        """
+        """Fork a worker; returns our end of its channel. `spawned` gets the handle, if the channel does not break."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         ours.setblocking(False)
         with theirs, contextlib.suppress(OSError):
@@ -123,6 +130,7 @@ class Processes:
             return
         except OSError:
             data, descriptors, flags = b"", [], 0
+        # A truncated or short message is no answer; pid 0 marks it as such.
         pid = PID.unpack(data)[0] if len(data) == PID.size and not flags & socket.MSG_TRUNC else 0
         if pid < MIN_PID or not self._births:
             self._misunderstood(data, descriptors)
@@ -135,17 +143,15 @@ class Processes:
             log.error("worker with pid %d cannot be watched: no file descriptor is left for it", pid)
 
     def _misunderstood(self, data: bytes, descriptors: list[int]) -> None:
-        """The end, or an answer to nothing that was asked for: which process is whose is not known any more."""
+        """The socket was closed, or an answer was invalid. The match of answers to requests is lost, so start over."""
         for one in descriptors:
             os.close(one)
         if data:
-            log.error(
-                "the fork server sent an invalid answer, %s; stopping it and its workers", ascii(data[: PID.size])
-            )
+            log.error("invalid answer of the fork server, %s; stopping it and its workers", ascii(data[: PID.size]))
         self._lost()
 
     def _lost(self) -> None:
-        """The fork server is gone. Workers that it did not get to fork find their link broken."""
+        """Replace the fork server. Workers it did not get to fork find their channel broken."""
         self._hang_up()
         self._births.clear()
         if self._retired:
@@ -178,7 +184,7 @@ class Processes:
                 threading.Thread(target=self._server.wait, daemon=True).start()
 
     def retire(self) -> None:
-        """Fork no more and close the listening sockets here and there: from now on only workers hold them."""
+        """Stop forking and close the listening sockets, here and in the fork server, so that only workers hold them."""
         self._retired = True
         if self._control is not None:
             with contextlib.suppress(OSError):
@@ -186,7 +192,7 @@ class Processes:
         self._let_go()
 
     def abort(self) -> None:
-        """End all workers at once, by letting the fork server find itself alone."""
+        """Kill all workers by closing the control socket: the fork server then kills its children."""
         self._retired = True
         self._hang_up()
         self._let_go()
@@ -200,11 +206,20 @@ class Processes:
 
 
 def shared_memory(length: int, begin: bytes) -> int:
-    """A descriptor of memory that all workers share: `begin`, then zeros. Its size is sealed: a worker that could make
-    it smaller would end all others, whose next look at it would be a bus error.
-    """
+    """A memfd of `begin`, then zeros. Its size is sealed: a worker that shrank it would kill others with SIGBUS."""
     memory = os.memfd_create("canaryproxy", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(memory, length)
     os.pwrite(memory, begin, 0)
     fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return memory
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of our environment that the fork server and the workers get."""
+    return {name: value for name, value in environ.items() if name in KEPT or name.startswith(FAMILIES)}
+
+
+def deny_dumps() -> None:
+    """Forbid processes of the same user, as which workers run, to read our memory or to trace us; no core dumps."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

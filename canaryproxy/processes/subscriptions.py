@@ -1,7 +1,7 @@
-"""Typed subscriptions. Publisher and subscribers get the same one at construction, and do not know each other.
+"""Typed subscriptions: publisher and subscribers get the same object at construction and do not know each other.
 
-Reports lead to verdicts, verdicts to rollouts, rollouts to another table, and that table to other reports. No order of
-construction could tie this circle by references.
+Reports lead to verdicts, verdicts to rollouts, rollouts to another table, and that table to other reports: references
+alone could not close this circle, whatever the order of construction.
 """
 
 from collections.abc import Callable
@@ -10,15 +10,13 @@ from typing import Generic, TypeVar
 
 from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.model.report import Delta
-from canaryproxy.processes.yield_cpu import yield_cpu
+from canaryproxy.processes.machine import yield_cpu
 
 Item = TypeVar("Item")
 
 
 class Subscription(Generic[Item]):
-    """What is published is handed to every subscriber at once, in the order in which they subscribed. What one of them
-    raises reaches the publisher, and those behind it are not called.
-    """
+    """Passes each item to every subscriber, in order. An exception reaches the publisher and skips the others."""
 
     def __init__(self) -> None:
         self._subscribers: list[Callable[[Item], None]] = []
@@ -27,11 +25,11 @@ class Subscription(Generic[Item]):
         return f"<Subscription of {len(self._subscribers)}>"
 
     def subscribe(self, subscriber: Callable[[Item], None]) -> None:
-        """Have it called with everything that is published from now on."""
+        """Call `subscriber` with everything published from now on."""
         self._subscribers.append(subscriber)
 
     def publish(self, item: Item) -> None:
-        """Hand it to all. Others that wait for this CPU get it in between."""
+        """Pass `item` to all, yielding the CPU to workers before each call."""
         for subscriber in self._subscribers:
             yield_cpu()
             subscriber(item)
@@ -39,7 +37,7 @@ class Subscription(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """What the worker of a slot has counted since its last report."""
+    """What a worker has counted since its last report."""
 
     slot: int
     delta: Delta
@@ -47,28 +45,28 @@ class WorkerReport:
 
 @dataclass(frozen=True, slots=True)
 class WorkerGone:
-    """The worker of a slot is no more: what it had open is over."""
+    """The worker of a slot has ended, and everything it had open with it."""
 
     slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class WorkersChanged:
-    """The number of workers that serve, or of restarts, is another one: what has happened, in `words`."""
+    """The number of serving workers or of restarts has changed; `words` is the event's text."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
 class FailingVerdict:
-    """The canary of a route has just been found to fail."""
+    """The canary of a route has just failed its analysis."""
 
     route: str
     analysis: JudgeReport
 
 
 Deltas = Subscription[WorkerReport | WorkerGone | WorkersChanged]
-"""What workers say of the traffic, and what becomes of them."""
+"""Reports of workers, and their starts and ends."""
 
 Verdicts = Subscription[FailingVerdict]
-"""What judges find that cannot wait for the next look."""
+"""Failing verdicts, which cannot wait for the next tick."""

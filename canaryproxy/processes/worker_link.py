@@ -1,6 +1,8 @@
-"""One worker process as the supervisor sees it: its link, its handle, and how it stands."""
+"""One worker process as the supervisor sees it: its channel, its process handle and its state."""
 
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
+from functools import partial
 
 from canaryproxy.ipc.channel import Channel
 from canaryproxy.ipc.codec import UP
@@ -8,40 +10,33 @@ from canaryproxy.ipc.messages import Drain, Message, Publication
 from canaryproxy.processes.message_validation import WorkerMessageValidator
 from canaryproxy.processes.spawn import Handle
 
+Received = Callable[["WorkerLink", Message], None]
+Lost = Callable[["WorkerLink"], None]
+Refuse = Callable[["WorkerLink", str], None]
 
+
+@dataclass(eq=False)
 class WorkerLink:
-    """One worker process as we see it. `began`: the generation that it was started with; `validator` knows what it may
-    say. Bytes that are no message are `refuse`d, with a reason.
-    """
+    """One worker process; `began` is its first generation. Invalid bytes are passed to `refuse`, with a reason."""
 
-    def __init__(
-        self,
-        slot: int,
-        began: int,
-        validator: WorkerMessageValidator,
-        *,
-        received: Callable[["WorkerLink", Message], None],
-        lost: Callable[["WorkerLink"], None],
-        refuse: Callable[["WorkerLink", str], None],
-    ) -> None:
-        self.slot = slot
-        self.began = began
-        self.border = validator
-        self.acknowledged = -1
-        self.silence = 0
-        self.unacknowledged = 0
-        self.unread = 0
-        self.doomed = False
-        self.strange = False
-        self.cut: int | None = None
-        self.handle: Handle | None = None
-        self.wire = Channel(
-            lambda message: received(self, message),
-            lambda: lost(self),
-            UP,
-            refuse=lambda words: refuse(self, words),
-            fair=True,
-        )
+    slot: int
+    began: int
+    validator: WorkerMessageValidator
+    received: InitVar[Received]
+    lost: InitVar[Lost]
+    refuse: InitVar[Refuse]
+    acknowledged: int = field(default=-1, init=False)
+    silence: int = field(default=0, init=False)
+    unacknowledged: int = field(default=0, init=False)
+    unread: int = field(default=0, init=False)
+    doomed: bool = field(default=False, init=False)
+    strange: bool = field(default=False, init=False)
+    cut: int | None = field(default=None, init=False)
+    handle: Handle | None = field(default=None, init=False)
+
+    def __post_init__(self, received: Received, lost: Lost, refuse: Refuse) -> None:
+        reject = partial(refuse, self)
+        self.channel = Channel(partial(received, self), partial(lost, self), UP, refuse=reject, fair=True)
 
     def __repr__(self) -> str:
         return f"<WorkerLink {self.slot} pid {self.pid} generation {self.acknowledged}>"
@@ -53,11 +48,11 @@ class WorkerLink:
 
     @property
     def pid(self) -> int | None:
-        """Its process id, once known."""
+        """Its process id, None until known."""
         return None if self.handle is None else self.handle.pid
 
     def spawned(self, handle: Handle) -> None:
-        """The process exists."""
+        """The fork server has created the process."""
         if self.doomed:
             handle.kill()
             handle.close()
@@ -65,26 +60,26 @@ class WorkerLink:
             self.handle = handle
 
     def close(self) -> None:
-        """It is gone, or will be at once; its handle is not needed any more."""
+        """Kill the process and release its handle: the channel is closed."""
         self.kill()
         if self.handle is not None:
             self.handle.close()
             self.handle = None
 
     def publish(self, publication: Publication) -> None:
-        """Tell it another table."""
-        self.border.published(publication.generation)
-        self.wire.send(publication)
+        """Send another table."""
+        self.validator.published(publication.generation)
+        self.channel.send(publication)
 
     def drain(self) -> None:
-        """Tell it to finish."""
-        self.border.draining()
-        self.wire.send(Drain())
+        """Order it to drain."""
+        self.validator.draining()
+        self.channel.send(Drain())
 
     def kill(self) -> None:
-        """End it at once. One whose process is not known loses its link, and is killed should it be known later."""
+        """Kill it with SIGKILL. While the process is unknown only the channel is cut; `spawned` then kills it."""
         self.doomed = True
         if self.handle is not None:
             self.handle.kill()
         else:
-            self.wire.abort()
+            self.channel.abort()

@@ -1,22 +1,19 @@
-"""The workers: started, given every table, watched, replaced.
+"""Starting, supervising and replacing workers, and publishing tables to them.
 
-A table is published by sending it to all of them; it holds for the whole instance once each worker has
-acknowledged it, or is gone: a successor begins with the newest table. So waiting for a generation is waiting for
-the workers that began before it. One that does not acknowledge within two seconds is killed, as is one that says
-nothing at all for ten. Patience is counted in ticks that this process lived through, so that a supervisor which was
-stopped itself does not blame its workers.
-
-A worker parses what strangers send. One that says what no worker of ours would (`bounds`), or cannot be understood, is
-killed and replaced, too.
+A table is in effect once each worker has acknowledged it or has ended: a successor starts with the newest table. A
+worker that does not acknowledge within two seconds, or sends nothing for ten, is killed, as is one whose message is
+invalid (`message_validation`). Times are counted in ticks of this process: a supervisor that was itself stopped must
+not blame its workers.
 """
 
 import asyncio
 import logging
 import socket
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 from canaryproxy.ipc.build_identity import difference as what_differs
 from canaryproxy.ipc.build_identity import own_build
@@ -38,75 +35,67 @@ TICK_SECONDS = 0.25
 
 UNACKNOWLEDGED = 8
 SILENT_TICKS = 40
-"""Ticks after which a worker that does not acknowledge, or says or reads nothing at all, is replaced."""
+"""Ticks after which a worker is replaced that does not acknowledge, or that sends or reads nothing."""
 
 LATE_TICKS = 80
-"""Ticks: what a worker reports may not be of a time before that, or it would hold the judging back."""
+"""Ticks that a report's time may lie in the past; an older one would delay the analysis."""
 
 GARBLED, BOUNDS, FAILED = "garbled", "bounds", "failed"
 REJECTION_REASONS = (GARBLED, BOUNDS, FAILED)
-"""Why a worker's link is cut: what it said was not understood, was out of bounds, could not be filed."""
+"""Why a worker was killed: message not decodable, out of bounds, or processing it failed."""
 
 MIN_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
-"""Seconds until a worker that died before it was ready is replaced; they double."""
+"""Seconds before a worker that died before it was ready is restarted, doubled each time."""
 
 DRAIN_MARGIN_SECONDS = 2.0
-"""Seconds that a worker may take longer to drain than configured."""
+"""Seconds that workers get beyond the configured drain time."""
 
 
 class TrafficControl(Protocol):
-    """What the controller needs of the data plane."""
+    """The data plane as the controller uses it."""
 
     def publish(self, table: RoutingTable) -> None:
-        """Make `table` the one that request heads are decided by, as soon as may be."""
+        """Decide request heads by `table` as soon as possible."""
 
     def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in their order."""
+        """Replace the certificates of the listeners, in their order."""
 
     async def acknowledged(self, generation: int) -> None:
-        """Return once that table, or a later one, decides everywhere. Raises `NotAcknowledgedError`."""
+        """Return once every worker uses that generation or a later one. Raises `NotAcknowledgedError`."""
 
 
 class NotAcknowledgedError(Exception):
-    """A table was published, and not every worker has said in time that it follows it."""
+    """Not every worker has acknowledged a table in time."""
 
 
 class IncompatibleWorkerError(Exception):
-    """Workers cannot run as we do; the message is one line for the user."""
+    """Workers cannot be started, or are of another build; the message is one line for the user."""
 
 
 class Launch(Protocol):
     """Starts worker processes."""
 
     def start(self, cannot_spawn: Callable[[str], None]) -> None:
-        """Be ready to launch; `cannot_spawn` is called with a sentence where no worker comes of it."""
+        """Prepare to launch; `cannot_spawn` is called with the reason where no worker can be created."""
 
     def spawn(self, spawned: Spawned) -> socket.socket:
-        """Start a worker; returns our end of its link. `spawned` gets its handle."""
+        """Start a worker; returns our end of its channel. `spawned` gets its handle."""
 
     def retire(self) -> None:
         """Launch no more; close the listening sockets of this side."""
 
     def abort(self) -> None:
-        """End all of them at once."""
+        """Kill all workers."""
 
 
 class Workers:
-    """`count` workers, kept alive. `begin` makes the first message to the worker of a slot, without its table and later
-    certificates: a successor begins with the settings that its fellows have, whatever the config says by then.
-
-    What they report, and what becomes of them, is published to `deltas`. `stranded` is set when no worker is left and
-    none can follow; why, says `problem`.
+    """`count` workers, kept alive. `begin` makes the first message for a slot; table and newer certificates are added
+    here. `deltas` gets their reports, starts and ends. `stranded` is set when no worker is left and none can be
+    started; `problem` says why.
     """
 
-    def __init__(
-        self,
-        count: int,
-        processes: Launch,
-        begin: Callable[[int], WorkerConfig],
-        deltas: Deltas,
-    ) -> None:
+    def __init__(self, count: int, processes: Launch, begin: Callable[[int], WorkerConfig], deltas: Deltas) -> None:
         self.count = count
         self.restarts = 0
         self.refused = Counter(dict.fromkeys(REJECTION_REASONS, 0))
@@ -123,9 +112,9 @@ class Workers:
         self._links: dict[int, WorkerLink] = {}
         self._failures = [0] * count
         self._waiters: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
         self._connecting: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self.draining = False
         self._loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
@@ -137,60 +126,41 @@ class Workers:
         return sum(link.ready for link in self._links.values())
 
     @property
-    def draining(self) -> bool:
-        """Whether this is the end."""
-        return self._draining
-
-    @property
     def pids(self) -> list[int]:
-        """Of the workers whose process is known, by slot."""
+        """Pids of the workers whose process is known, by slot."""
         return [link.pid for _, link in sorted(self._links.items()) if link.pid is not None]
 
     async def start(self) -> None:
-        """Start all workers and wait until they serve. A table must have been published.
-
-        Raises `IncompatibleWorkerError` where they do not run what we run, or not at all.
-        """
+        """Start all workers; returns when they serve. A table must be published. Raises `IncompatibleWorkerError`."""
         try:
             self._processes.start(self._give_up)
         except OSError as error:
             raise IncompatibleWorkerError(f"the fork server cannot be started: {error.strerror or error}") from None
         for slot in range(self.count):
             self._launch(slot)
-        self._start_in_steps(self._watch())
+        self._watching = self._loop.create_task(self._watch())
         await self._wait(lambda: self.problem != "" or self.ready == self.count)
         if self.problem:
             raise IncompatibleWorkerError(self.problem)
         self._started = True
 
     def _give_up(self, problem: str) -> None:
-        """No worker that can serve will come."""
+        """No usable worker will start."""
         if not self._started:
             self.problem = self.problem or problem
             self._settle()
             return
         self.problem = problem
-        if not self.ready and not self._draining:
+        if not self.ready and not self.draining:
             self.stranded.set()
 
-    def _start_in_steps(self, steps: Coroutine[Any, Any, None]) -> None:
-        task = self._loop.create_task(steps)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     def _launch(self, slot: int) -> None:
-        if self._draining:
+        if self.draining:
             return
         began = self._table.generation
         validator = WorkerMessageValidator(self._known_names, began, self._loop.time())
-        link = WorkerLink(
-            slot,
-            began,
-            validator,
-            received=self._received,
-            lost=self._lost,
-            refuse=lambda link, words: self._refuse(link, GARBLED, words),
-        )
+        garbled = partial(self._refuse, reason=GARBLED)
+        link = WorkerLink(slot, began, validator, received=self._received, lost=self._lost, refuse=garbled)
         try:
             sock = self._processes.spawn(link.spawned)
         except OSError as error:
@@ -199,8 +169,8 @@ class Workers:
             self._loop.call_later(delay, self._launch, slot)
             return
         self._links[slot] = link
-        link.wire.send(self._first_message(slot))
-        connecting = self._loop.create_task(link.wire.connect(self._loop, sock))
+        link.channel.send(self._first_message(slot))
+        connecting = self._loop.create_task(link.channel.connect(self._loop, sock))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
 
@@ -222,10 +192,7 @@ class Workers:
             link.publish(publication)
 
     async def acknowledged(self, generation: int, patience: float | None = 5.0) -> None:
-        """Return once no request head that arrives from now on is decided by a table before `generation`.
-
-        Raises `NotAcknowledgedError` after `patience` seconds.
-        """
+        """Return once no head is decided by an older table. Raises `NotAcknowledgedError` after `patience` seconds."""
         try:
             async with asyncio.timeout(patience):
                 await self._wait(lambda: self._has_generation(generation))
@@ -233,7 +200,7 @@ class Workers:
             raise NotAcknowledgedError(f"not every worker has acknowledged generation {generation}") from None
 
     def _has_generation(self, generation: int) -> bool:
-        """A worker that began with a generation cannot follow an older one."""
+        """A worker never uses a table older than its first one."""
         return all(max(link.acknowledged, link.began) >= generation for link in self._links.values())
 
     async def _wait(self, condition: Callable[[], bool]) -> None:
@@ -252,10 +219,10 @@ class Workers:
                 future.set_result(None)
 
     def update_certificates(self, certificates: list[ListenerTls | None]) -> None:
-        """New certificates for the listeners, in their order."""
+        """Replace the certificates of the listeners, in their order."""
         self._certificates = certificates
         for link in self._links.values():
-            link.wire.send(Certificates(tuple(certificates)))
+            link.channel.send(Certificates(tuple(certificates)))
 
     # What workers say.
 
@@ -263,9 +230,10 @@ class Workers:
         if link.strange:
             return
         try:
-            link.border.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE_TICKS else 0.0)
+            # No floor until LATE_TICKS have passed: at start reports of any age are timely.
+            link.validator.check(message, self._loop.time(), self._ticks[0] if len(self._ticks) == LATE_TICKS else 0.0)
         except OutOfBoundsError as error:
-            self._refuse(link, BOUNDS, str(error))
+            self._refuse(link, str(error), BOUNDS)
             return
         link.silence = 0
         if isinstance(message, Delta):
@@ -284,40 +252,36 @@ class Workers:
             link.cut = message.cut
 
     def _file(self, link: WorkerLink, delta: Delta) -> None:
-        """One report that cannot be filed must not keep others from it."""
+        """Process a report; if that fails, drop the worker and go on with the reports of others."""
         try:
             self._deltas.publish(WorkerReport(link.slot, delta))
         except Exception as error:
             log.exception("the report of worker %d could not be processed", link.slot + 1)
-            self._refuse(link, FAILED, f"{type(error).__name__} while it was filed")
+            self._refuse(link, f"{type(error).__name__} while it was processed", FAILED)
 
-    def _refuse(self, link: WorkerLink, reason: str, words: str) -> None:
-        """It says what no worker of ours says: it may not be ours any more."""
+    def _refuse(self, link: WorkerLink, words: str, reason: str) -> None:
+        """Kill a worker whose message no worker of ours would send: it may be compromised."""
         self.refused[reason] += 1
-        log.error(
-            "worker %d (pid %s) is killed and replaced, its message is rejected: %s",
-            link.slot + 1,
-            link.pid,
-            words,
-            extra={"fields": {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}},
-        )
+        fields = {"action": "refuse", "worker": link.slot + 1, "pid": link.pid, "reason": reason}
+        message = "worker %d (pid %s) is killed and replaced, its message is rejected: %s"
+        log.error(message, link.slot + 1, link.pid, words, extra={"fields": fields})
         link.kill()
-        link.wire.abort()
+        link.channel.abort()
 
     def _introduced(self, link: WorkerLink, introduction: Introduction) -> None:
-        """Only one that runs what we run may serve."""
+        """Only a worker of the same build may serve."""
         words = what_differs(introduction, own_build())
         if words:
             link.strange = True
             link.kill()
-            link.wire.abort()
+            link.channel.abort()
             problem = f"worker {link.slot + 1} cannot be used: {words}; restart canaryproxy to run one of them alone"
             if self._started:
                 log.error("%s", problem)
             self._give_up(problem)
 
     def _lost(self, link: WorkerLink) -> None:
-        """Its link is gone, so it is or will be: nothing it holds may outlive its link."""
+        """The channel is closed: kill the process, if it still runs, and replace it."""
         pid = link.pid
         link.close()
         if self._links.get(link.slot) is not link:
@@ -325,7 +289,7 @@ class Workers:
         del self._links[link.slot]
         self._deltas.publish(WorkerGone(link.slot))
         self._settle()
-        if self._draining:
+        if self.draining:
             return
         self.restarts += 1
         if link.ready:
@@ -338,7 +302,7 @@ class Workers:
         self._deltas.publish(WorkersChanged(f"worker {link.slot + 1} ended"))
 
     def _delay(self, slot: int) -> float:
-        """Seconds until the next try, after one more that came to nothing."""
+        """Seconds before the next attempt, after one more failure."""
         delay: float = min(MIN_BACKOFF_SECONDS * 2 ** self._failures[slot], MAX_BACKOFF_SECONDS)
         self._failures[slot] += 1
         return delay
@@ -354,24 +318,24 @@ class Workers:
         link.silence += 1
         behind = link.ready and link.acknowledged < self._table.generation
         link.unacknowledged = link.unacknowledged + 1 if behind else 0
-        link.unread = link.unread + 1 if link.wire.congested else 0
-        if link.doomed or self._draining:
+        link.unread = link.unread + 1 if link.channel.congested else 0
+        if link.doomed or self.draining:
             return
-        if link.unacknowledged > UNACKNOWLEDGED:
-            log.error("worker %d (pid %s) does not acknowledge; it is killed", link.slot + 1, link.pid)
-            link.kill()
-        elif link.silence > SILENT_TICKS:
-            log.error("worker %d (pid %s) is silent; it is killed", link.slot + 1, link.pid)
-            link.kill()
-        elif link.unread > SILENT_TICKS:
-            log.error("worker %d (pid %s) does not read its messages; it is killed", link.slot + 1, link.pid)
+        behaviours = (
+            (link.unacknowledged > UNACKNOWLEDGED, "does not acknowledge"),
+            (link.silence > SILENT_TICKS, "is silent"),
+            (link.unread > SILENT_TICKS, "does not read its messages"),
+        )
+        reason = next((words for bad, words in behaviours if bad), "")
+        if reason:
+            log.error("worker %d (pid %s) %s; it is killed", link.slot + 1, link.pid, reason)
             link.kill()
 
     # The end.
 
     async def drain(self, patience: float) -> int:
-        """Have all workers finish within `patience` seconds; returns the number of exchanges that were cut."""
-        self._draining = True
+        """Drain all workers within `patience` seconds; returns the number of exchanges that were cut."""
+        self.draining = True
         self._processes.retire()
         links = list(self._links.values())
         for link in links:
@@ -383,11 +347,11 @@ class Workers:
         return sum(link.cut or 0 for link in links)
 
     def abort(self) -> None:
-        """End all workers now."""
-        self._draining = True
+        """Kill all workers now."""
+        self.draining = True
         for link in list(self._links.values()):
             link.kill()
-            link.wire.abort()
+            link.channel.abort()
         self._processes.abort()
-        for task in self._tasks:
-            task.cancel()
+        if self._watching is not None:
+            self._watching.cancel()

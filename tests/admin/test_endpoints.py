@@ -19,7 +19,7 @@ def test_a_finding_says_why_since_when_and_how_often() -> None:
     assert shown is not None
     assert shown.model_dump() == {
         "passed": False,
-        "reason": "it answered 503",
+        "reason": "HTTP status 503",
         "kind": "status",
         "since": 1.0,
         "consecutive": 4,
@@ -32,11 +32,11 @@ def test_a_finding_says_why_since_when_and_how_often() -> None:
 
 
 def test_one_that_fails_keeps_its_words() -> None:
-    shown = failing(failing_dependencies.FailingDependency("hook", "gate", "it answered 500", since=1.0, at=3.0, row=2))
+    shown = failing(failing_dependencies.FailingDependency("hook", "gate", "HTTP status 500", since=1.0, at=3.0, row=2))
     assert shown.model_dump() == {
         "what": "hook",
         "name": "gate",
-        "reason": "it answered 500",
+        "reason": "HTTP status 500",
         "since": 1.0,
         "consecutive": 2,
         "at": 3.0,
@@ -48,16 +48,14 @@ async def test_a_route_shows_both_and_no_secret() -> None:
     await api.reconfiguration.start()
     ill = Endpoint("127.0.0.1", 2)
     api.topology.health.findings[ill] = HealthFinding(answered(503), 4, since=1.0, at=7.0)
-    api.failures.bad(("shop", "check", "load"), "it refused the connection")
-    api.topology.resolver.failing["elsewhere"] = failing_dependencies.FailingDependency(
-        "name", "elsewhere", "unknown", 1.0, 1.0
-    )
+    api.failures.bad(("shop", "check", "load"), "connection refused")
+    api.topology.resolver.failures.bad(("elsewhere", "name", "elsewhere"), "unknown")
     checked_route = api.knowledge.route("checked")
     assert checked_route.endpoints.canary[0].check is not None
-    assert checked_route.endpoints.canary[0].check.reason == "it answered 503"
+    assert checked_route.endpoints.canary[0].check.reason == "HTTP status 503"
     assert "s3cret" not in checked_route.model_dump_json()
     route = api.knowledge.route("shop")
     assert [one.check for one in (*route.endpoints.stable, *route.endpoints.canary)] == [None, None]
-    assert [(one.what, one.reason) for one in route.failing] == [("check", "it refused the connection")]
+    assert [(one.what, one.reason) for one in route.failing] == [("check", "connection refused")]
     assert api.knowledge.route("blog").failing == []
     api.stop()

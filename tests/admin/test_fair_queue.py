@@ -7,7 +7,7 @@ import pytest
 from canaryproxy.admin import fair_queue
 from canaryproxy.admin.fair_queue import FairQueue, ReaderQuota
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.control.change_priority import ChangePriority
+from canaryproxy.control.controller import ChangePriority
 
 
 async def test_the_loop_has_a_turn_between_two_readers_even_where_none_of_them_waits_for_anything() -> None:

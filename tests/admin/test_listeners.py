@@ -11,8 +11,7 @@ from aiohttp import web
 from canaryproxy.admin import listeners as doors_module
 from canaryproxy.admin.accept_loop import REASONS, ConnectionQuota
 from canaryproxy.admin.listeners import REASON_TEXTS, ControlListeners
-from canaryproxy.processes.listen import listen_on
-from canaryproxy.processes.unix_socket import listen_at
+from canaryproxy.processes.listen import listen_at, listen_on
 from tests.support.admin import until
 from tests.support.cluster import run
 

@@ -32,7 +32,7 @@ async def test_an_events_client_that_does_not_read_is_cut_off(
     await until(lambda: "1 listeners" in repr(api.events))
     async with asyncio.timeout(60):
         while "1 listeners" in repr(api.events):
-            api.events.publish("config", 1.0, detail="x" * 100_000)
+            api.events.publish("config", detail="x" * 100_000)
             await asyncio.sleep(0)
     writer.close()
 

@@ -57,7 +57,7 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
         instance = Instance(load(path, {}), load=lambda: load(path, {}), path=path, report=reports.append)
         await instance.start()
         write(path, port, "x")
-        await until("the config was not applied, generation 1 goes on", caplog)
+        await until("the config was not applied; generation 1 stays active", caplog)
         assert f"{path}:4:" in caplog.text
         write(path, port, 100)
         await until("the config was applied as generation 2", caplog)
@@ -67,7 +67,7 @@ def test_an_instance_serves_reloads_by_itself_and_reports(
         assert (await reader.read()).endswith(b"ok")
         writer.close()
         path.unlink()
-        await until("is gone", caplog)
+        await until("was deleted", caplog)
         path.write_text("server: {listen: '127.0.0.1:9'}\nstable: http://127.0.0.1:1\ncanary: http://127.0.0.1:1\n")
         await until("needs a restart", caplog)
         assert await instance.stop() == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.app.sockets import open_sockets, probe_socket_path
+from canaryproxy.app.instance import open_sockets, probe_socket_path
 from canaryproxy.config import Config, parse
 from canaryproxy.processes.listen import ListenError
 

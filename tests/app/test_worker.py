@@ -38,7 +38,7 @@ class Received:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.lost = asyncio.Event()
-        self.wire = Channel(self.messages.append, self.lost.set)
+        self.channel = Channel(self.messages.append, self.lost.set)
 
     def of(self, kind: type[Message]) -> list[Message]:
         """Messages of one kind."""
@@ -56,8 +56,8 @@ async def working(
         sock.setblocking(False)
     listening, data = listen_on("127.0.0.1", 0), Received()
     worker = Worker(loop, [listening], mmap.mmap(-1, memory_size(2)))
-    await worker.wire.connect(loop, theirs)
-    await data.wire.connect(loop, ours)
+    await worker.channel.connect(loop, theirs)
+    await data.channel.connect(loop, ours)
     config = parse(CONFIG.format(port=port, weight=0), "f", {})
     first = replace(
         worker_config(config, 0, 1, "canaryproxy-x"), table=diff(EMPTY, compile_table(config, 4)), access_log=access_log
@@ -65,12 +65,12 @@ async def working(
     if tls is not None:
         first = replace(first, listeners=(ListenerSettings(tls),))
     for message in (first, *behind):
-        data.wire.send(message)
+        data.channel.send(message)
     try:
         yield data, worker, listening.getsockname()[1]
     finally:
-        data.wire.abort()
-        worker.wire.abort()
+        data.channel.abort()
+        worker.channel.abort()
         worker.close()
         listening.close()
         await asyncio.sleep(0.02)
@@ -90,13 +90,13 @@ def test_it_serves_reports_and_follows_tables(tmp_path: Path) -> None:
             assert (await reader.read()).endswith(b"ok")
             writer.close()
             before = compile_table(parse(CONFIG.format(port=port, weight=0), "f", {}), 4)
-            data.wire.send(diff(before, compile_table(parse(CONFIG.format(port=port, weight=7), "f", {}), 5)))
-            data.wire.send(Certificates((None,)))
+            data.channel.send(diff(before, compile_table(parse(CONFIG.format(port=port, weight=7), "f", {}), 5)))
+            data.channel.send(Certificates((None,)))
             await until(lambda: Acknowledged(5) in data.messages)
             index = data.messages.index(Acknowledged(5))
             assert isinstance(data.messages[index - 1], Delta)
             assert sum(cell.starts for delta in data.messages if isinstance(delta, Delta) for cell in delta.cells) == 1
-            data.wire.send(Drain())
+            data.channel.send(Drain())
             await asyncio.wait_for(data.lost.wait(), 60)
             assert isinstance(data.messages[-1], Drained)
             await asyncio.wait_for(worker.ended.wait(), 60)
@@ -112,7 +112,7 @@ def test_it_ends_with_its_link() -> None:
     async def test() -> None:
         async with working() as (data, worker, _):
             await until(lambda: bool(data.of(Acknowledged)))
-            data.wire.close()
+            data.channel.close()
             await asyncio.wait_for(worker.ended.wait(), 60)
 
     run(test())
@@ -124,7 +124,7 @@ def test_one_that_cannot_begin_ends(caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with working(access_log=AccessLog("/nonexistent/access.log", "json")) as (_, worker, __):
             await asyncio.wait_for(worker.ended.wait(), 60)
-            assert "the worker ends" in caplog.text
+            assert "worker ends after an internal error" in caplog.text
             assert "No such file or directory: '/nonexistent/access.log'" in caplog.text
 
     run(test())

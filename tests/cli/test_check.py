@@ -82,7 +82,7 @@ def test_rules_and_affinity_are_named_below_the_table(tmp_path: Path) -> None:
 def test_a_limit_of_files_that_is_too_low_is_a_warning(
     invoke: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("canaryproxy.processes.file_limits.reachable_files", lambda: 256)
+    monkeypatch.setattr("canaryproxy.processes.machine.reachable_files", lambda: 256)
     path = tmp_path / "a.yaml"
     path.write_text("server: {workers: 2}\nstable: http://a:1\ncanary: http://b:1\n")
     assert "warning: server.limits.max_connections is 10000, but" in invoke.invoke(app, ["check", str(path)]).output

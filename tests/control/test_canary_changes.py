@@ -14,8 +14,9 @@ from canaryproxy.config import Config, parse
 from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, canary_set
 from canaryproxy.config.rules_document import rules_from_written
 from canaryproxy.config.schema.rules import RuleSet
-from canaryproxy.control.canary_changes import NoCanaryError, canary_text, check_removable, difference
 from canaryproxy.control.fingerprint import fingerprints
+from canaryproxy.control.reconfiguration import canary_text, check_removable, difference
+from canaryproxy.control.results import NoCanaryError
 from canaryproxy.control.route_states import Actor, RevisionConflictError
 from canaryproxy.control.state import RouteState, effective, reconcile, with_canary, with_weight
 from canaryproxy.rollout.plan import FULL_WEIGHT, Step
@@ -156,7 +157,7 @@ async def test_a_weight_that_has_no_effect_and_a_rollout_that_ends_with_its_cana
     await bench.reconfiguration.set_canary("shop", NO_CANARY, CI)
     bench.text = lambda port: Bench(more="weight: 9").text(port)
     await bench.reload()
-    assert "the file's weight of 9 % has no effect: the API says there is no canary" in caplog.text
+    assert "the file's weight of 9 % has no effect: the canary was removed through the API" in caplog.text
     await bench.reconfiguration.set_canary("shop", api("http://127.0.0.1:7"), CI)
     await bench.reload()
     assert bench.shop.weight == 0
@@ -436,7 +437,7 @@ async def test_rules_of_the_file_reach_nothing_while_the_api_says_there_is_no_ca
 
 
 async def test_one_on_its_way_back_that_is_removed_is_counted_once() -> None:
-    bench = await started("steps: [10, 50, 100], rollback_step:1h")
+    bench = await started("steps: [10, 50, 100], rollback_step: 1h")
     await bench.rollouts.do("shop", "promote", JO)
     await bench.rollouts._roll(
         "shop", bench.observations.plan("shop"), RolloutEvent("tick", Observation("fail", "it failed")), JO

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from canaryproxy.control import change_priority
-from canaryproxy.control.change_priority import ChangePriority
+from canaryproxy.control import controller
+from canaryproxy.control.controller import ChangePriority
 
 
 async def test_who_reads_waits_until_all_changes_are_done() -> None:
@@ -34,7 +34,7 @@ async def test_without_a_change_no_one_waits() -> None:
 
 
 async def test_a_change_that_hangs_stops_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_priority, "MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(controller, "MAX_WAIT_SECONDS", 0.01)
     first = ChangePriority()
     with first.change():
         await first.breathe()

@@ -241,7 +241,7 @@ async def test_the_rules_of_the_step_under_way_follow_it_wherever_the_file_has_i
     await bench.reload()
     assert [one.name for one in bench.tables.table.routes[0].rules] == ["staff"]
     staff = parse(text(rules=f"[{rule[8:-2]}}}]"), "f", {}).routes["shop"].rules
-    with pytest.raises(IllegalTransitionError, match="a step of the rollout has a rule staff"):
+    with pytest.raises(IllegalTransitionError, match="a rollout step has a rule staff"):
         await bench.controller.set_rules("shop", lambda _: staff, JO)
     saying(bench)
     await bench.reload()
@@ -297,7 +297,7 @@ async def test_a_route_that_leaves_or_is_renamed_has_an_event_and_its_name_begin
         if not event.route:
             continue
         seen[event.route], about[event.route] = str(event.detail["sentence"]), event.detail["rollout_id"]
-    assert seen["shop"].startswith("the route has left the config")
+    assert seen["shop"].startswith("route removed from the config")
     assert about == {"shop": None if phase == "idle" else left, "store": None}
     assert seen["store"] == "new route, weight 0"
     assert (await bench.ledger.history("shop", 1))[0].detail == seen["shop"]

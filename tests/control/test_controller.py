@@ -74,7 +74,7 @@ async def test_a_state_that_cannot_be_kept_leaves_the_file_in_charge_and_changes
 ) -> None:
     plane, traffic = kept(tmp_path / "missing" / "a.db")
     await plane.reconfiguration.start()
-    assert "the state cannot be kept" in caplog.text
+    assert "state cannot be written" in caplog.text
     with pytest.raises(UnwritableStateError):
         await plane.controller.set_weight("default", 1, OPS)
     assert [table.routes[0].weight for table in traffic.tables] == [500]

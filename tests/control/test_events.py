@@ -4,34 +4,34 @@ from canaryproxy.control.events import MAX_SUBSCRIBERS, MAX_WAITING, EventBus, Q
 
 
 def test_listeners_hear_what_happens_from_then_on() -> None:
-    events = EventBus()
-    events.publish("weight", 1.0, "shop", weight=5)
+    events = EventBus(lambda: 2.0)
+    events.publish("weight", "shop", weight=5)
     queue = events.subscribe()
     assert queue is not None
-    events.publish("weight", 2.0, "shop", weight=6)
+    events.publish("weight", "shop", weight=6)
     event = queue.get_nowait()
     assert event is not None
     assert (event.number, event.kind, event.at, event.route, event.detail) == (2, "weight", 2.0, "shop", {"weight": 6})
     events.unsubscribe(queue)
-    events.publish("weight", 3.0, "shop")
+    events.publish("weight", "shop")
     assert queue.empty()
     assert (events.number, events.listeners) == (3, 0)
 
 
 def test_one_that_does_not_keep_up_is_ended_and_the_others_go_on() -> None:
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     slow, quick = events.subscribe(), events.subscribe()
     assert slow is not None
     assert quick is not None
     for _ in range(MAX_WAITING + 2):
-        events.publish("health", 1.0)
+        events.publish("health")
         quick.get_nowait()
     assert slow.qsize() == MAX_WAITING + 1
     assert [slow.get_nowait() for _ in range(MAX_WAITING + 1)][-1] is None
 
 
 def test_there_is_room_for_a_number_of_listeners_and_an_end_for_all() -> None:
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     queues = [events.subscribe() for _ in range(MAX_SUBSCRIBERS)]
     assert events.subscribe() is None
     events.close()
@@ -48,10 +48,10 @@ def ended(queue: Queue) -> bool:
 
 
 def test_an_address_and_a_token_have_half_of_the_places_each() -> None:
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     assert len(listened(events, "10.0.0.1", "", MAX_SUBSCRIBERS)) == MAX_SUBSCRIBERS // 2
     assert len(listened(events, "10.0.0.2", "ci", MAX_SUBSCRIBERS)) == MAX_SUBSCRIBERS // 2
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     for number in range(MAX_SUBSCRIBERS):
         events.subscribe(f"10.0.0.{number}", "ci")
     assert events.listeners == MAX_SUBSCRIBERS // 2
@@ -59,7 +59,7 @@ def test_an_address_and_a_token_have_half_of_the_places_each() -> None:
 
 
 def test_where_it_is_full_the_longest_lived_of_the_address_with_the_most_gives_way_to_another_address() -> None:
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     one = listened(events, "10.0.0.1", "", MAX_SUBSCRIBERS // 2)
     two = listened(events, "10.0.0.2", "", MAX_SUBSCRIBERS // 2 - 1)
     events.subscribe("10.0.0.3")
@@ -70,7 +70,7 @@ def test_where_it_is_full_the_longest_lived_of_the_address_with_the_most_gives_w
 
 
 def test_where_it_is_full_of_addresses_with_one_each_a_newcomer_is_refused() -> None:
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     for number in range(MAX_SUBSCRIBERS):
         assert events.subscribe(f"10.0.0.{number}") is not None
     assert events.subscribe("10.0.1.1") is None
@@ -78,7 +78,7 @@ def test_where_it_is_full_of_addresses_with_one_each_a_newcomer_is_refused() -> 
 
 
 def test_one_that_seems_not_to_read_gives_way_to_its_own_address_too() -> None:
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     mine = listened(events, "10.0.0.1", "", MAX_SUBSCRIBERS)
     assert events.subscribe("10.0.0.1") is None
     events.lags(mine[3], lags=True)
@@ -89,7 +89,7 @@ def test_one_that_seems_not_to_read_gives_way_to_its_own_address_too() -> None:
 
 
 def test_a_token_over_its_share_takes_no_place_of_another() -> None:
-    events = EventBus()
+    events = EventBus(lambda: 2.0)
     listened(events, "10.0.0.1", "ci", MAX_SUBSCRIBERS // 2)
     other = listened(events, "10.0.0.2", "eyes", MAX_SUBSCRIBERS // 2)
     assert len(other) == MAX_SUBSCRIBERS // 2

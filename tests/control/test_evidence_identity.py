@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config import parse
-from canaryproxy.control.evidence_identity import identity
+from canaryproxy.control.evidence import identity
 
 PLAIN = "{stable: 'http://127.0.0.1:1', canary: 'http://127.0.0.1:2'}"
 FULL = (

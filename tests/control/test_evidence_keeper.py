@@ -67,7 +67,7 @@ async def test_what_is_known_of_another_canary_is_of_no_use(tmp_path: Path, capl
             await then.second()
         assert then.shop.rollout.step == 0
         await then.close()
-    assert caplog.text.count("is of no use, it is judged from the beginning") == 1
+    assert caplog.text.count("stored evidence is not usable; analysis restarted") == 1
 
 
 async def test_time_in_which_no_one_watched_adds_up(tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ class Bench:
 
 async def test_a_gate_is_asked_once_and_again_later_while_it_is_closed() -> None:
     bench = Bench()
-    bench.answers = ["it answered 403"]
+    bench.answers = ["HTTP status 403"]
     assert bench.hooks.gate("shop", [GATE], "raise", HERE) is None
-    assert await bench.gate() == "gate g: it answered 403"
+    assert await bench.gate() == "gate g: HTTP status 403"
     assert bench.calls == 1
     bench.now += RETRY_SECONDS
     assert await bench.gate() == ""
@@ -65,10 +65,10 @@ async def test_a_gate_is_asked_once_and_again_later_while_it_is_closed() -> None
 async def test_no_answer_is_tried_again_and_a_refusal_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
     bench = Bench()
-    bench.answers = ["connection refused", "it answered 503"]
+    bench.answers = ["connection refused", "HTTP status 503"]
     assert await bench.hooks.ask("shop", [GATE], "raise", HERE) == ""
-    bench.answers = ["it answered 404", ""]
-    assert await bench.hooks.ask("shop", [GATE], "raise", HERE) == "gate g: it answered 404"
+    bench.answers = ["HTTP status 404", ""]
+    assert await bench.hooks.ask("shop", [GATE], "raise", HERE) == "gate g: HTTP status 404"
     bench.answers = ["a", "b", "c", ""]
     assert await bench.hooks.ask("shop", [GATE], "raise", HERE) == "gate g: c"
 
@@ -80,7 +80,7 @@ async def test_a_mistake_of_ours_keeps_the_gate_closed(monkeypatch: pytest.Monke
         raise ZeroDivisionError("oh")
 
     monkeypatch.setattr(bench.hooks, "ask", broken)
-    assert await bench.gate() == "a gate could not be asked; the log says why"
+    assert await bench.gate() == "internal error while asking a gate; see the log"
 
 
 def test_documents_have_the_shape_of_flaggers() -> None:
@@ -128,17 +128,17 @@ async def test_over_http_the_status_decides() -> None:
     base = f"http://127.0.0.1:{runner.addresses[0][1]}"
     post = over_http(client_context)
     assert await post(whom(f"{base}/200", token="secret"), {"a": 1}) == ""
-    assert await post(whom(f"{base}/403"), {"a": 1}) == "it answered 403: because"
-    assert await post(whom(f"{base}/302"), {"a": 1}) == "it answered 302: because"
+    assert await post(whom(f"{base}/403"), {"a": 1}) == "HTTP status 403: because"
+    assert await post(whom(f"{base}/302"), {"a": 1}) == "HTTP status 302: because"
     await runner.cleanup()
-    assert await post(whom(f"{base}/200"), {}) == "it refused the connection"
+    assert await post(whom(f"{base}/200"), {}) == "connection refused"
     assert asked[:2] == [({"a": 1}, "Bearer secret"), ({"a": 1}, None)]
 
 
 async def test_who_does_not_answer_is_not_waited_for() -> None:
     async with silent() as port:
         called = whom(f"http://127.0.0.1:{port}/", timeout="100ms")
-        assert await over_http(client_context)(called, {}) == "it did not answer within 0.1 s"
+        assert await over_http(client_context)(called, {}) == "no response within 0.1 s"
 
 
 async def test_a_webhook_is_called_with_its_headers_over_its_own_tls(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ async def test_a_webhook_is_called_with_its_headers_over_its_own_tls(tmp_path: P
     async with secure_server(app) as (port, authority):
         url, ca = f"https://127.0.0.1:{port}/", authority.write_ca(tmp_path)
         stranger = await over_http(client_context)(whom(url), {})
-        assert stranger.startswith("its certificate is not accepted: ")
+        assert stranger.startswith("certificate rejected: ")
         key = {"x-key": {"file": str(tmp_path / "key"), "prefix": "Key "}, "user-agent": "ours"}
         tls = {"ca": str(ca), "server_name": "hook.test"}
         assert await over_http(client_context)(whom(url, headers=key, tls=tls), {}) == ""
@@ -170,21 +170,21 @@ async def test_a_webhook_that_fails_is_said_now_and_then_and_its_secret_path_nev
         {"name": "g", "when": "raise", "url": "http://chat.test:81/s3cret?x", "retries": 0}
     )
     for second in (1, 2, 70):
-        bench.now, bench.answers = second, ["it refused the connection"]
+        bench.now, bench.answers = second, ["connection refused"]
         await bench.hooks.ask("shop", [hook], "raise", HERE)
-    assert caplog.text.count("shop: the webhook g at http://chat.test:81/...: it refused the connection") == 2
+    assert caplog.text.count("shop: webhook g at http://chat.test:81/... failed: connection refused") == 2
     assert "s3cret" not in caplog.text
     (failing,) = bench.failures.of("shop")
     assert (failing.what, failing.name, failing.row, failing.since) == ("hook", "g", 3, 1)
     with caplog.at_level(logging.INFO):
         await bench.hooks.ask("shop", [hook], "raise", HERE)
-    assert "answers again" in caplog.text
+    assert "works again" in caplog.text
     assert not bench.failures.of("shop")
 
 
 def test_a_chat_is_shown_no_markup_of_others() -> None:
     slack = NotifyConfig.model_validate({"url": "http://chat", "style": "slack"})
     sent = notice(
-        "shop", HERE, slack, Notice("warning", "gate g: it answered 403: <!channel> <http://x|y> & more"), 1.0
+        "shop", HERE, slack, Notice("warning", "gate g: HTTP status 403: <!channel> <http://x|y> & more"), 1.0
     )
-    assert sent["text"] == "shop: gate g: it answered 403: &lt;!channel&gt; &lt;http://x|y&gt; &amp; more"
+    assert sent["text"] == "shop: gate g: HTTP status 403: &lt;!channel&gt; &lt;http://x|y&gt; &amp; more"

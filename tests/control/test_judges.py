@@ -35,7 +35,7 @@ class Bench:
 
     def __init__(self, affinity: str = "none") -> None:
         self.weights = Weights({"shop": 500})
-        self.events = EventBus()
+        self.events = EventBus(lambda: 7.0)
         self.book = UserRegistry()
         self.verdicts: Verdicts = Subscription()
         self.judges = Judges(
@@ -45,7 +45,6 @@ class Bench:
             lambda: 1,
             random.Random(1).random,
             self.events,
-            lambda: 7.0,
             self.verdicts,
         )
         self.queue = self.events.subscribe()

@@ -51,8 +51,7 @@ class Bench:
             self.weights,
             lambda: 1,
             lambda: 0.5,
-            EventBus(),
-            lambda: 0.0,
+            EventBus(lambda: 0.0),
             Subscription(),
         )
         ends: dict[str, list[tuple[Endpoint, str]]] = {"stable": [(STABLE, "healthy")], "canary": [(CANARY, "unknown")]}
@@ -126,18 +125,18 @@ async def test_who_does_not_answer_is_unknown_said_once_and_known_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench = Bench(monkeypatch)
-    bench.values["canary"] = ScrapeError("it answered 503")
+    bench.values["canary"] = ScrapeError("HTTP status 503")
     bench.sources.configure(config())
     with caplog.at_level(logging.INFO):
         await bench.seconds(15)
-        assert bench.finding("check:load").sentence == "check:load is unknown: it answered 503"
+        assert bench.finding("check:load").sentence == "check:load is unknown: HTTP status 503"
         assert bench.finding("resource:cpu").unknown
-        assert caplog.text.count("shop: load is unknown, the canary goes no further until it is: it answered 503") == 1
+        assert caplog.text.count("shop: load is not available; the rollout waits for it: HTTP status 503") == 1
         bench.values["canary"] = 0.5
         await bench.seconds(25)
     assert bench.finding("check:load").verdict == "pass"
     assert not bench.finding("resource:cpu").unknown
-    assert "shop: load is known again" in caplog.text
+    assert "shop: load is available again" in caplog.text
     bench.sources.stop()
 
 
@@ -158,7 +157,7 @@ async def test_a_mistake_of_ours_is_logged_and_asked_again(
     bench.values["canary"] = ZeroDivisionError()
     bench.sources.configure(config())
     await bench.seconds(3)
-    assert "shop: load could not be read" in caplog.text
+    assert "shop: internal error while reading load" in caplog.text
     bench.values["canary"] = 0.5
     await bench.seconds(3)
     assert bench.finding("check:load").verdict == "pass"

@@ -70,7 +70,7 @@ async def test_an_abort_counts_although_the_disk_is_full_and_nothing_else_does(
     for _ in range(30):
         await bench.second()
     assert bench.shop.rollout.step == 0
-    assert caplog.text.count("the rollout of shop cannot go on, its state cannot be kept") == 1
+    assert caplog.text.count("rollout of shop cannot continue, its state cannot be written") == 1
     with pytest.raises(UnwritableStateError):
         await bench.rollouts.do("shop", "promote", JO)
     done = await bench.rollouts.do("shop", "abort", JO)
@@ -81,7 +81,7 @@ async def test_an_abort_counts_although_the_disk_is_full_and_nothing_else_does(
 
 
 async def test_what_takes_from_a_canary_waits_for_no_disk() -> None:
-    ramped = await started("rollback_step:10s, steps: [25, 50, 100]")
+    ramped = await started("rollback_step: 10s, steps: [25, 50, 100]")
     ramped.store.full, ramped.errors["canary"] = True, 0.1
     for _ in range(30):
         await ramped.second()
@@ -210,7 +210,7 @@ async def test_a_step_that_will_take_long_is_warned_of(caplog: pytest.LogCapture
     quiet = Bench("steps: [1, 100]")
     await quiet.reconfiguration.start()
     await quiet.rollouts.do("shop", "start", JO)
-    assert "the step to 1 % needs traffic, of which there is none" in caplog.text
+    assert "the step to 1 % needs traffic, but there is none" in caplog.text
 
 
 async def test_with_analysis_off_time_alone_raises_it() -> None:
@@ -231,7 +231,7 @@ async def test_a_mistake_of_ours_stops_one_rollout_and_nothing_else(
     with caplog.at_level(logging.ERROR):
         for _ in range(12):
             await bench.second()
-    assert "the rollout of shop could not go on" in caplog.text
+    assert "rollout of shop failed to continue" in caplog.text
     await bench.rollouts.tick_route("gone")
 
 
@@ -239,22 +239,22 @@ HOOKS = """hooks: [
   {name: may-start, when: start, url: 'http://g/start'}, {name: may-rise, when: raise, url: 'http://g/raise'},
   {name: may-end, when: promotion, url: 'http://g/all', metadata: {team: shop}}, {name: back, when: rollback, url:
   'http://h/back'}, {name: done, when: end, url: 'http://h/end'}, {name: all, when: event, url: 'http://h/event'}],
-  notify: {url: 'http://chat', min_severity:warning}, steps: [25, 50, 100]"""
+  notify: {url: 'http://chat', min_severity: warning}, steps: [25, 50, 100]"""
 
 
 async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_notified() -> None:
     bench = Bench(HOOKS)
-    bench.refusals["http://g/start"] = "it answered 403: not on fridays"
+    bench.refusals["http://g/start"] = "HTTP status 403: not on fridays"
     await bench.reconfiguration.start()
-    with pytest.raises(IllegalTransitionError, match="gate may-start: it answered 403: not on fridays"):
+    with pytest.raises(IllegalTransitionError, match="gate may-start: HTTP status 403: not on fridays"):
         await bench.rollouts.do("shop", "start", JO)
     assert bench.shop.rollout.phase == "idle"
-    bench.refusals = {"http://g/raise": "it answered 409"}
+    bench.refusals = {"http://g/raise": "HTTP status 409"}
     await bench.rollouts.do("shop", "start", JO)
     for _ in range(13):
         await bench.second()
     assert (bench.shop.rollout.phase, bench.shop.rollout.reason) == ("paused", "gate")
-    assert bench.shop.rollout.why == "gate may-rise: it answered 409"
+    assert bench.shop.rollout.why == "gate may-rise: HTTP status 409"
     asked = sum(url == "http://g/raise" for url, _ in bench.posted)
     bench.refusals = {}
     await bench.until("succeeded", 200)
@@ -289,7 +289,7 @@ async def test_an_abort_while_the_gates_are_asked_is_the_last_word() -> None:
 
 async def test_who_begins_by_itself_asks_the_gates_and_begins_for_another_canary_alone() -> None:
     bench = Bench("start: auto, " + HOOKS, "analysis: {min_requests: 50}")
-    bench.refusals["http://g/start"] = "it answered 403: not on fridays"
+    bench.refusals["http://g/start"] = "HTTP status 403: not on fridays"
     await bench.reconfiguration.start()
     text = bench.text
     bench.text = lambda port: text(port).replace("min_requests: 50", "min_requests: 200")
@@ -317,7 +317,7 @@ async def test_another_canary_has_the_weight_of_the_first_step_from_its_first_re
 
 
 async def test_one_that_is_taken_back_step_by_step_is_reported_of_once() -> None:
-    bench = await started("rollback_step:5s, " + HOOKS)
+    bench = await started("rollback_step: 5s, " + HOOKS)
     await bench.rollouts.do("shop", "promote", JO)
     bench.errors["canary"] = 0.1
     for _ in range(30):
@@ -355,7 +355,7 @@ async def test_reset_ends_a_latch_too() -> None:
 
 async def test_while_a_gate_is_not_known_the_canary_is_watched_all_the_same() -> None:
     bench = await started(HOOKS)
-    bench.refusals = {"http://g/raise": "it answered 409"}
+    bench.refusals = {"http://g/raise": "HTTP status 409"}
     await bench.until("paused")
     bench.rollouts._hooks._answers.clear()
     bench.errors["canary"] = 1.0
@@ -412,7 +412,7 @@ async def baking(bench: Bench) -> None:
 
 
 async def in_phase(phase: str) -> Bench:
-    bench = Bench("rollback_step:1h, steps: [25, 50, 100]", "fallback: both\n    mirror: {percent: 10}")
+    bench = Bench("rollback_step: 1h, steps: [25, 50, 100]", "fallback: both\n    mirror: {percent: 10}")
     await bench.reconfiguration.start()
     for _ in range(5):
         await bench.second()
@@ -496,7 +496,7 @@ async def test_of_several_verbs_with_one_revision_exactly_one_moves() -> None:
     revision = bench.ledger.revision("shop")
     asked = [bench.rollouts.do("shop", "promote", JO, revision=revision) for _ in range(5)]
     done = await asyncio.gather(*asked, return_exceptions=True)
-    assert sorted(type(one).__name__ for one in done) == ["Rolled", *["Stale"] * 4]
+    assert sorted(type(one).__name__ for one in done) == [*["RevisionConflictError"] * 4, "RolloutResult"]
     assert bench.shop.rollout.step == 1
     with pytest.raises(RevisionConflictError):
         await bench.rollouts.do("shop", "abort", JO, revision=revision)

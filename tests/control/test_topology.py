@@ -59,4 +59,4 @@ async def test_a_mistake_of_those_who_hear_of_a_change_ends_no_health_check(capl
     await until(lambda: endpoint in found.health.findings and found.health.findings[endpoint].row >= 3)
     found.stop()
     assert endpoint in found.health.unhealthy
-    assert caplog.text.count("no table could be made of it") == 1
+    assert caplog.text.count("the last table stays in use") == 1

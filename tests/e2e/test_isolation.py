@@ -146,7 +146,7 @@ def test_what_pythonpath_names_reaches_no_child_and_shadows_nothing(
         for pid, title in processes_below(process.pid).items():
             if title.endswith("fork server"):
                 os.kill(pid, signal.SIGKILL)
-        until(lambda: "another one follows" in log.read_text())
+        until(lambda: "restarting it" in log.read_text())
     assert ran(tmp_path) == before
     assert {Path(one).name for one in before} <= {"sitecustomize.py", "usercustomize.py", "stray.pth"}
     assert len(before) == len(set(before))
@@ -200,7 +200,7 @@ def test_an_upgrade_under_a_running_instance_keeps_what_serves_and_ends_when_not
         titles = {title: pid for pid, title in processes_below(process.pid).items()}
         upgrade(tree)
         os.kill(titles["canaryproxy: fork server"], signal.SIGKILL)
-        until(lambda: "another one follows" in log.read_text())
+        until(lambda: "restarting it" in log.read_text())
         os.kill(titles["canaryproxy: worker 1"], signal.SIGKILL)
         until(lambda: "worker 1 cannot be used: the worker runs canaryproxy 9.9.9" in log.read_text())
         assert {ask(port) for _ in range(40)} == {"stable", "canary"}

@@ -173,7 +173,7 @@ def test_what_a_request_costs_is_known_from_the_endpoints_alone(versions: dict[s
         assert found["verdict"] == "inconclusive"
         assert found["reason"].startswith("cpu: ")
         versions["stable"].metrics = 404
-        analysis_until(admin, lambda found: "cannot be read: it answered 404" in found["reason"])
+        analysis_until(admin, lambda found: "cannot be read: HTTP status 404" in found["reason"])
 
 
 @pytest.mark.needs("prometheus")

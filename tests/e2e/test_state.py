@@ -15,7 +15,7 @@ import pytest
 
 from bench.ports import free_port
 from canaryproxy.config import parse
-from canaryproxy.control.evidence_identity import identity
+from canaryproxy.control.evidence import identity
 from canaryproxy.control.fingerprint import fingerprint, heard_of
 from tests.data.state.make import CANARY, STABLE, restored
 from tests.e2e.test_judgement import analysis_until, reported, traffic, versions
@@ -97,7 +97,7 @@ def test_a_rollout_that_was_killed_under_the_version_before_goes_on(
         assert reported(admin, "/api/v1/routes/shop/rollout")["step"] == 2
         entries = reported(admin, "/api/v1/routes/shop/history")["entries"]
         assert [one["action"] for one in entries][-2:] == [one["action"] for one in before["history"]][-2:]
-        assert "is of no use" not in proxy.log.read_text()
+        assert "is not usable" not in proxy.log.read_text()
     assert not list(tmp_path.glob("*.damaged-*"))
 
 

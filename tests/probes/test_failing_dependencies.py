@@ -33,14 +33,14 @@ def test_a_failure_is_said_at_once_then_now_and_then_and_sooner_for_another_reas
 def test_what_fails_is_kept_with_its_beginning_until_it_does_not() -> None:
     now = 5.0
     failures = FailingDependencies(lambda: now)
-    assert failures.bad(KEY, "it answered 500")
+    assert failures.bad(KEY, "HTTP status 500")
     now = 6.0
-    assert not failures.bad(KEY, "it answered 503")
-    assert failures.of("shop") == [FailingDependency("check", "load", "it answered 503", since=5.0, at=6.0, row=2)]
+    assert not failures.bad(KEY, "HTTP status 503")
+    assert failures.of("shop") == [FailingDependency("check", "load", "HTTP status 503", since=5.0, at=6.0, row=2)]
     assert failures.of("blog") == []
     assert failures.good(KEY)
     assert not failures.good(KEY)
-    assert failures.bad(KEY, "it answered 500")
+    assert failures.bad(KEY, "HTTP status 500")
     failures.retain([])
     assert failures.of("shop") == []
 

@@ -13,7 +13,7 @@ from bench.ports import free_port
 from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.probes.failure_reasons import Kind, answered, late, reason_of
-from canaryproxy.probes.http_client import CallFailedError, called
+from canaryproxy.probes.http_client import Call, CallFailedError, called
 from tests.support.silent import silent
 
 INFO = aiohttp.RequestInfo(URL("http://a/"), "GET", {}, URL("http://a/"))  # type: ignore[arg-type]
@@ -22,22 +22,22 @@ INFO = aiohttp.RequestInfo(URL("http://a/"), "GET", {}, URL("http://a/"))  # typ
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (TimeoutError(), "timeout", "it did not answer within 2 s"),
-        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "refused", "it refused the connection"),
-        (ConnectionResetError(errno.ECONNRESET, "x"), "reset", "it reset the connection"),
+        (TimeoutError(), "timeout", "no response within 2 s"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "x"), "refused", "connection refused"),
+        (ConnectionResetError(errno.ECONNRESET, "x"), "reset", "connection reset"),
         (OSError(errno.EHOSTUNREACH, "x"), "unreachable", "no route to host"),
-        (OSError(errno.EMFILE, "x"), "ours", "it could not be asked: Too many open files here"),
-        (OSError(errno.ENOMEM, "x"), "ours", "it could not be asked: Cannot allocate memory here"),
+        (OSError(errno.EMFILE, "x"), "ours", "local failure: Too many open files"),
+        (OSError(errno.ENOMEM, "x"), "ours", "local failure: Cannot allocate memory"),
         (OSError(errno.ENOEXEC, "x"), "other", "exec format error"),
-        (socket.gaierror(-2, "Name or service not known"), "dns", "cannot be resolved: Name or service not known"),
-        (aiohttp.ServerDisconnectedError(), "closed", "it closed the connection without an answer"),
-        (aiohttp.ClientPayloadError("x"), "closed", "its answer broke off"),
+        (socket.gaierror(-2, "Name or service not known"), "dns", "name resolution failed: Name or service not known"),
+        (aiohttp.ServerDisconnectedError(), "closed", "connection closed without a response"),
+        (aiohttp.ClientPayloadError("x"), "closed", "response is incomplete"),
         (aiohttp.ClientResponseError(INFO, (), message="Bad\nstatus \x1b line"), "not_http", ": Bad status ? line"),
-        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x"), "tls", "the TLS handshake failed: "),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] x"), "tls", "TLS handshake failed: "),
         (OSError("Multiple exceptions"), "other", "multiple exceptions"),
         (OSError(), "other", "OSError"),
-        (ValueError("http://a/secret"), "other", "it cannot be asked like this (ValueError)"),
-        (aiohttp.InvalidURL("http://a/secret"), "other", "it cannot be asked like this (InvalidURL)"),
+        (ValueError("http://a/secret"), "other", "invalid request (ValueError)"),
+        (aiohttp.InvalidURL("http://a/secret"), "other", "invalid request (InvalidURL)"),
         (aiohttp.ClientConnectionError("http://a/secret"), "other", "(ClientConnectionError)"),
     ],
     ids=lambda value: value.__class__.__name__ if isinstance(value, Exception) else None,
@@ -54,13 +54,13 @@ def test_the_words_of_others_are_cut() -> None:
 
 
 def test_a_status_and_silence_have_words_of_their_own() -> None:
-    assert str(answered(503)) == "it answered 503"
-    assert str(late(0.5, connected=False)) == "no connection to it was made within 0.5 s"
+    assert str(answered(503)) == "HTTP status 503"
+    assert str(late(0.5, connected=False)) == "no connection within 0.5 s"
 
 
 async def failure(url: str, tls: UpstreamTls | None = None) -> CallFailedError:
     with pytest.raises(CallFailedError) as caught:
-        async with called("GET", url, {}, 2.0, tls, client_context) as response:
+        async with called("GET", Call(url, {}, 2.0, tls, client_context)) as response:
             await response.read()
     return caught.value
 
@@ -101,11 +101,11 @@ async def test_one_who_speaks_no_tls_is_said_to() -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         error = await failure(f"https://127.0.0.1:{port}/", UpstreamTls("a.test"))
-    assert (error.reason.kind, str(error)) == ("tls", "it does not speak TLS")
+    assert (error.reason.kind, str(error)) == ("tls", "not a TLS server")
 
 
 async def test_silence_after_a_connection_is_another_thing_than_no_connection() -> None:
     async with silent() as port:
-        with pytest.raises(CallFailedError, match=r"it did not answer within 0\.05 s"):
-            async with called("GET", f"http://127.0.0.1:{port}/", {}, 0.05):
+        with pytest.raises(CallFailedError, match=r"no response within 0\.05 s"):
+            async with called("GET", Call(f"http://127.0.0.1:{port}/", {}, 0.05)):
                 pass

@@ -62,14 +62,14 @@ async def test_an_error_of_ours_neither_ends_the_checks_nor_makes_an_endpoint_un
     await until(lambda: asked > 10)
     assert not health.unhealthy
     assert health.findings[ONE].passed
-    assert "could not be checked" in caplog.text
+    assert "internal error while checking" in caplog.text
     health.stop()
 
 
 async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     ill: set[Endpoint] = set()
-    refused = HealthAnswer(passed=False, reason=Reason("refused", "it refused the connection"))
+    refused = HealthAnswer(passed=False, reason=Reason("refused", "connection refused"))
     changes: list[frozenset[Endpoint]] = []
 
     async def ask(endpoint: Endpoint, _: HealthCheckSpec) -> HealthAnswer:
@@ -82,7 +82,7 @@ async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pyte
     ill.clear()
     await until(lambda: not health.unhealthy)
     assert changes == [frozenset((TWO,)), frozenset()]
-    assert "10.0.0.2:1 is unhealthy (/): it refused the connection, 2 in a row" in caplog.text
+    assert "10.0.0.2:1 is unhealthy (/): connection refused, 2 in a row" in caplog.text
     assert "10.0.0.2:1 is healthy again" in caplog.text
     ill.add(ONE)
     await until(lambda: health.unhealthy == {ONE})
@@ -93,7 +93,7 @@ async def test_an_endpoint_that_fails_is_unhealthy_until_it_answers(caplog: pyte
 
 async def test_what_we_lack_ourselves_makes_no_endpoint_unhealthy(caplog: pytest.LogCaptureFixture) -> None:
     asked: list[Endpoint] = []
-    ours = HealthAnswer(passed=False, reason=Reason("ours", "it could not be asked: Too many open files here"))
+    ours = HealthAnswer(passed=False, reason=Reason("ours", "local failure: Too many open files"))
 
     async def ask(endpoint: Endpoint, _: HealthCheckSpec) -> HealthAnswer:
         asked.append(endpoint)
@@ -105,7 +105,7 @@ async def test_what_we_lack_ourselves_makes_no_endpoint_unhealthy(caplog: pytest
     health.stop()
     assert not health.unhealthy
     assert not health.findings
-    assert caplog.text.count("health checks fail for want of something here") == 1
+    assert caplog.text.count("health checks fail because of a local resource") == 1
 
 
 async def answer(request: web.Request) -> web.Response:
@@ -206,14 +206,14 @@ async def test_failures_that_go_on_are_said_now_and_then(caplog: pytest.LogCaptu
     await until(lambda: asked >= 150)
     health.stop()
     said = [record.getMessage() for record in caplog.records]
-    assert said[0] == "a health check of endpoint 10.0.0.1:1 (/) failed: it answered 503, 1 in a row, still healthy"
+    assert said[0] == "a health check of endpoint 10.0.0.1:1 (/) failed: HTTP status 503, 1 in a row, still healthy"
     assert said[1].endswith("61 in a row, still healthy")
-    assert said[2] == "endpoint 10.0.0.1:1 is unhealthy (/): it answered 503, 100 in a row"
+    assert said[2] == "endpoint 10.0.0.1:1 is unhealthy (/): HTTP status 503, 100 in a row"
     assert len(said) == 3
     assert health.findings[ONE].row >= 150
     assert health.described({"stable": [(ONE, "unhealthy")], "canary": [(TWO, "healthy")]}) == {
         "unhealthy": {"stable": ["10.0.0.1:1"], "canary": []},
-        "reasons": {"10.0.0.1:1": "it answered 503"},
+        "reasons": {"10.0.0.1:1": "HTTP status 503"},
     }
 
 

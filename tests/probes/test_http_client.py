@@ -9,9 +9,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from canaryproxy.config.schema.hooks import NotifyConfig
+from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.probes import http_client
-from canaryproxy.probes.http_client import REFUSED, BoundedResponse, CallFailedError, called, host_of, is_secure
+from canaryproxy.probes.http_client import REFUSED, BoundedResponse, Call, CallFailedError, called
 from tests.support.hostile import hostile
 from tests.support.silent import silent
 
@@ -26,14 +28,16 @@ async def test_redirects_are_not_followed_and_headers_are_sent(aiohttp_server: o
     app = web.Application()
     app.router.add_post("/", handle)
     server = await aiohttp_server(app)  # type: ignore[operator]
-    async with called("POST", f"http://127.0.0.1:{server.port}/", {"host": "a.test", "x-a": "1"}, 5.0) as response:
+    async with called(
+        "POST", Call(f"http://127.0.0.1:{server.port}/", {"host": "a.test", "x-a": "1"}, 5.0)
+    ) as response:
         assert (response.status, await response.text()) == (302, "there")
     assert [(one.host, one.headers["X-A"]) for one in asked] == [("a.test", "1")]
 
 
 async def test_a_failure_carries_its_reason() -> None:
-    with pytest.raises(CallFailedError, match="it refused the connection") as caught:
-        async with called("GET", "http://127.0.0.1:1/", {}, 5.0):
+    with pytest.raises(CallFailedError, match="connection refused") as caught:
+        async with called("GET", Call("http://127.0.0.1:1/", {}, 5.0)):
             pass
     assert caught.value.reason.kind == "refused"
 
@@ -54,7 +58,7 @@ async def test_a_flood_ends_at_a_limit_that_the_reason_names(flood: str) -> None
     before = REFUSED.copy()
     async with hostile(once, again) as port:
         with pytest.raises(CallFailedError) as caught:
-            async with called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response:
+            async with called("GET", Call(f"http://127.0.0.1:{port}/", {}, 60.0)) as response:
                 await response.read()
     assert (caught.value.reason.kind, caught.value.reason.why) == ("too_much", why)
     assert caught.value.reason.words.endswith(" KiB")
@@ -67,7 +71,7 @@ async def test_a_flood_ends_at_a_limit_that_the_reason_names(flood: str) -> None
 async def test_a_head_without_an_end_is_no_http(again: bytes) -> None:
     async with hostile(b"HTTP/1.1 200 OK\r\n", again) as port:
         with pytest.raises(CallFailedError) as caught:
-            async with called("GET", f"http://127.0.0.1:{port}/", {}, 60.0):
+            async with called("GET", Call(f"http://127.0.0.1:{port}/", {}, 60.0)):
                 pass
     assert caught.value.reason.kind in ("not_http", "too_much")
 
@@ -91,7 +95,7 @@ async def test_however_many_flood_a_slice_of_one_is_parsed_in_each_round(monkeyp
 
     async def ask(port: int) -> None:
         with pytest.raises(CallFailedError):
-            async with called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response:
+            async with called("GET", Call(f"http://127.0.0.1:{port}/", {}, 60.0)) as response:
                 await response.read()
 
     watching = asyncio.get_running_loop().create_task(watch())
@@ -107,7 +111,7 @@ async def test_an_honest_answer_of_many_chunks_is_read_whole() -> None:
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(line), line) for line in lines)
     async with (
         hostile(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n") as port,
-        called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response,
+        called("GET", Call(f"http://127.0.0.1:{port}/", {}, 60.0)) as response,
     ):
         assert await response.read() == b"".join(lines)
 
@@ -115,7 +119,7 @@ async def test_an_honest_answer_of_many_chunks_is_read_whole() -> None:
 async def test_what_came_whole_is_read_though_the_connection_is_reset_behind_it() -> None:
     async with (
         hostile(b"HTTP/1.1 200 OK\r\n\r\n" + b"a" * 60_000) as port,
-        called("GET", f"http://127.0.0.1:{port}/", {}, 60.0) as response,
+        called("GET", Call(f"http://127.0.0.1:{port}/", {}, 60.0)) as response,
     ):
         assert await response.read() == b"a" * 60_000
 
@@ -124,8 +128,8 @@ async def test_what_no_context_can_be_made_for_fails_with_a_reason() -> None:
     def lacking(_: UpstreamTls) -> ssl.SSLContext:
         raise OSError(errno.EMFILE, "no more")
 
-    with pytest.raises(CallFailedError, match="could not be asked") as caught:
-        async with called("GET", "https://127.0.0.1:1/", {}, 5.0, UpstreamTls("a.test"), lacking):
+    with pytest.raises(CallFailedError, match="local failure") as caught:
+        async with called("GET", Call("https://127.0.0.1:1/", {}, 5.0, UpstreamTls("a.test"), lacking)):
             pass
     assert caught.value.reason.kind == "ours"
 
@@ -138,7 +142,7 @@ async def test_who_was_not_heard_because_the_loop_was_held_up_is_not_to_blame() 
     async with silent() as port:
         holding = asyncio.get_running_loop().create_task(hold_up())
         with pytest.raises(CallFailedError, match="this process was too busy") as caught:
-            async with called("GET", f"http://127.0.0.1:{port}/", {}, 0.2):
+            async with called("GET", Call(f"http://127.0.0.1:{port}/", {}, 0.2)):
                 pass
         await holding
     assert caught.value.reason.kind == "ours"
@@ -152,7 +156,7 @@ async def test_a_local_port_that_is_lacking_is_not_held_against_an_endpoint(monk
     monkeypatch.setattr("canaryproxy.probes.http_client.reachable", lambda host, _: host == "127.0.0.1")
     for url, kind in (("http://127.0.0.1:1/", "ours"), ("http://[2001:db8::1]:1/", "unreachable")):
         with pytest.raises(CallFailedError) as caught:
-            async with called("GET", url, {}, 5.0):
+            async with called("GET", Call(url, {}, 5.0)):
                 pass
         assert caught.value.reason.kind == kind
 
@@ -169,13 +173,14 @@ async def test_a_certificate_that_cannot_be_proven_without_a_descriptor_is_not_h
     for lacking, kind in ((True, "ours"), (False, "tls")):
         monkeypatch.setattr(http_client, "no_descriptor", lambda lacking=lacking: lacking)
         with pytest.raises(CallFailedError) as caught:
-            async with called("GET", "https://127.0.0.1:1/", {}, 5.0):
+            async with called("GET", Call("https://127.0.0.1:1/", {}, 5.0)):
                 pass
         assert caught.value.reason.kind == kind
 
 
-def test_a_url_says_whom_to_expect() -> None:
-    assert host_of("https://prom.test:9090/x") == "prom.test"
-    assert host_of("https://[::1]:9090/x") == "::1"
-    assert is_secure("HTTPS://a")
-    assert not is_secure("http://a")
+@pytest.mark.parametrize(
+    ("url", "host"), [("HTTPS://prom.test:9090/x", "prom.test"), ("https://[::1]:9090/x", "::1"), ("http://a", None)]
+)
+def test_the_scheme_and_the_host_of_a_url_decide_on_tls(url: str, host: str | None) -> None:
+    made = Call.configured(url, NotifyConfig(url="http://a"), {}, client_context)
+    assert (None if made.tls is None else made.tls.server_name) == host

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from canaryproxy.probes.failing_dependencies import FailingDependencies
 from canaryproxy.probes.resolve import Resolver, system_lookup
 
 
@@ -24,7 +25,7 @@ class Names:
         self.changes += 1
 
     def resolver(self, *names: str, period: float = 0.01) -> Resolver:
-        return Resolver(self.lookup, lambda: frozenset(names), self.changed, lambda: 5.0, period)
+        return Resolver(self.lookup, lambda: frozenset(names), self.changed, FailingDependencies(lambda: 5.0), period)
 
 
 async def test_an_answer_is_kept_sorted_and_a_change_is_reported() -> None:
@@ -59,7 +60,7 @@ async def test_a_name_that_never_meant_anything_has_no_endpoint(caplog: pytest.L
     assert not await resolver.resolve(frozenset(("nope",)))
     await resolver.resolve(frozenset(("nope",)))
     assert caplog.text.count("it has no endpoint until it does") == 1
-    failing = resolver.failing["nope"]
+    failing = resolver.failures.of("nope")[0]
     assert (failing.since, failing.row) == (5.0, 2)
     assert "Name or service not known" in failing.reason
 
@@ -71,7 +72,7 @@ async def test_a_name_that_is_known_again_fails_no_more(caplog: pytest.LogCaptur
     server.answers["shop"] = ("10.0.0.2",)
     with caplog.at_level(logging.INFO):
         await resolver.resolve(frozenset(("shop",)))
-    assert not resolver.failing
+    assert not resolver.failures.of("shop")
     assert "shop can be resolved again" in caplog.text
 
 

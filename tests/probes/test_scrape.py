@@ -10,7 +10,7 @@ from canaryproxy.config.schema.sources import ResourceConfig
 from canaryproxy.dataplane.tls import client_context
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes import scrape
-from canaryproxy.probes.http_client import REFUSED
+from canaryproxy.probes.http_client import REFUSED, Call
 from canaryproxy.probes.scrape import MAX_LINE_BYTES, SampleFilter, SampleValues, ScrapeError, fetch, over_http
 from tests.support.hostile import hostile
 from tests.support.silent import silent
@@ -44,14 +44,14 @@ async def test_samples_of_a_metric_are_added_up_and_others_not_even_read(pieces:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "it tells no rss"),
-        ("rss NaN", "its rss is nan"),
-        ("rss five", "does not speak"),
-        ("rss{a 5", "does not speak"),
-        ('rss{a="b",a="c"} 5', "does not speak"),
-        (f'rss{{a="{"x" * MAX_LINE_BYTES}"}} 5', "a line of its rss is longer than 4096 bytes"),
-        ("rss 1\n" * 10_001, "it tells too much of rss: more than 10000 samples, or 1024 KiB of them"),
-        (f'rss{{a="{"x" * 4000}"}} 5\n' * 300, "it tells too much of rss"),
+        ("", "no metric rss"),
+        ("rss NaN", "rss is nan"),
+        ("rss five", "invalid Prometheus format"),
+        ("rss{a 5", "invalid Prometheus format"),
+        ('rss{a="b",a="c"} 5', "invalid Prometheus format"),
+        (f'rss{{a="{"x" * MAX_LINE_BYTES}"}} 5', "a line of rss is longer than 4096 bytes"),
+        ("rss 1\n" * 10_001, "too many samples of rss: more than 10000 samples, or 1024 KiB of them"),
+        (f'rss{{a="{"x" * 4000}"}} 5\n' * 300, "too many samples of rss"),
     ],
 )
 async def test_what_is_garbled_or_too_much_is_no_answer(text: str, words: str) -> None:
@@ -112,18 +112,18 @@ async def test_an_endpoint_is_asked_by_its_name_on_a_connection_of_its_own() -> 
 
 async def test_who_refuses_or_errs_or_says_too_much_is_reported_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     runner, port, _ = await serve(404)
-    with pytest.raises(ScrapeError, match="it answered 404: not here"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+    with pytest.raises(ScrapeError, match="HTTP status 404: not here"):
+        await fetch(Call(f"http://127.0.0.1:{port}/", {}, 5))
     await runner.cleanup()
-    with pytest.raises(ScrapeError, match="it refused the connection"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+    with pytest.raises(ScrapeError, match="connection refused"):
+        await fetch(Call(f"http://127.0.0.1:{port}/", {}, 5))
     runner, port, _ = await serve("rss 1\n" + "x" * 200_000)
-    with pytest.raises(ScrapeError, match="it answered with more than 128 KiB"):
-        await fetch(f"http://127.0.0.1:{port}/", {}, 5)
+    with pytest.raises(ScrapeError, match="response exceeds 128 KiB"):
+        await fetch(Call(f"http://127.0.0.1:{port}/", {}, 5))
     resource = ResourceConfig(name="rss", gauge="rss")
     assert await over_http(client_context)(Endpoint("127.0.0.1", port), resource) == (1.0, None)
     monkeypatch.setattr(scrape, "MAX_BYTES", 100_000)
-    with pytest.raises(ScrapeError, match="it answered with more than 97 KiB"):
+    with pytest.raises(ScrapeError, match="response exceeds 97 KiB"):
         await over_http(client_context)(Endpoint("127.0.0.1", port), resource)
     await runner.cleanup()
 
@@ -134,7 +134,7 @@ async def test_what_is_compressed_is_not_even_begun_whatever_it_would_become(how
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (how.encode(), len(body))
     before = REFUSED["encoded"]
     async with hostile(head + body) as port:
-        with pytest.raises(ScrapeError, match=f"it answered in {how}, which was not asked for"):
+        with pytest.raises(ScrapeError, match=f"unrequested content encoding {how}"):
             await over_http(client_context)(Endpoint("127.0.0.1", port), ResourceConfig(name="rss", gauge="rss"))
     assert REFUSED["encoded"] == before + 1
 
@@ -142,14 +142,14 @@ async def test_what_is_compressed_is_not_even_begun_whatever_it_would_become(how
 async def test_who_trickles_has_no_more_time_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scrape, "TIMEOUT_SECONDS", 0.2)
     async with hostile(b"HTTP/1.1 200 OK\r\n\r\n", b"r", gap=0.01) as port:
-        with pytest.raises(ScrapeError, match=r"it did not answer within 0.2 s"):
+        with pytest.raises(ScrapeError, match=r"no response within 0.2 s"):
             await over_http(client_context)(Endpoint("127.0.0.1", port), ResourceConfig(name="rss", gauge="rss"))
 
 
 async def test_who_does_not_answer_is_not_waited_for() -> None:
     async with silent() as port:
-        with pytest.raises(ScrapeError, match=r"it did not answer within 0.05 s"):
-            await fetch(f"http://127.0.0.1:{port}/", {}, 0.05)
+        with pytest.raises(ScrapeError, match=r"no response within 0.05 s"):
+            await fetch(Call(f"http://127.0.0.1:{port}/", {}, 0.05))
 
 
 async def test_a_page_that_is_not_prometheus_s_is_quoted_in_a_line_of_bounded_length() -> None:

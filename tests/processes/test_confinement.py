@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from canaryproxy.processes.confinement import environment
+from canaryproxy.processes.spawn import environment
 
 GET_DUMPABLE = "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
 
@@ -50,8 +50,8 @@ def test_workers_inherit_what_they_need(name: str) -> None:
 
 
 def test_a_process_that_has_shut_itself_can_be_read_by_no_other_one_of_its_user() -> None:
-    before = f"from canaryproxy.processes.confinement import shut; {GET_DUMPABLE}"
-    for code, dumpable in ((before, "1"), (f"{before.partition(';')[0]}; shut(); {GET_DUMPABLE}", "0")):
+    before = f"from canaryproxy.processes.spawn import deny_dumps; {GET_DUMPABLE}"
+    for code, dumpable in ((before, "1"), (f"{before.partition(';')[0]}; deny_dumps(); {GET_DUMPABLE}", "0")):
         assert (
             subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
             == f"{dumpable}\n"

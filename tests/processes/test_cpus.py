@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.processes.cpus import usable_cpus
+from canaryproxy.processes.machine import usable_cpus
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from canaryproxy.config import Config, parse
-from canaryproxy.processes.file_limits import (
+from canaryproxy.processes.machine import (
     UNLIMITED,
     connections,
     connections_aside,
+    files_warning,
     raise_file_limit,
     reachable_files,
     wanted_files,
-    warning,
 )
 
 
@@ -75,7 +75,7 @@ def test_no_limit_is_a_high_one(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_does_not_fit_is_said_before_the_first_client(files: int, most: int, workers: int, fit: int) -> None:
     written = config(most, workers)
     assert connections(written, files) == fit
-    said = warning(written, files)
+    said = files_warning(written, files)
     assert bool(said) == (fit < most)
     if said:
         for part in (str(most), f"more than {files} files", f"{fit} clients", str(wanted_files(written))):
@@ -84,8 +84,8 @@ def test_what_does_not_fit_is_said_before_the_first_client(files: int, most: int
 
 def test_a_limit_that_costs_next_to_nothing_is_no_warning() -> None:
     assert connections(config(10_000, 1), 20_000) == 9_968
-    assert warning(config(10_000, 1), 20_000) == ""
-    assert warning(config(10_000, 1), 18_000) != ""
+    assert files_warning(config(10_000, 1), 20_000) == ""
+    assert files_warning(config(10_000, 1), 18_000) != ""
 
 
 @pytest.mark.parametrize(("files", "aside"), [(16, 4), (256, 32), (1024, 128), (10**6, 1024)])

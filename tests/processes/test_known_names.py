@@ -52,13 +52,15 @@ def keys_of(one: Route) -> set[CounterKey]:
     """All that requests of a route can be counted under."""
     entry = CompiledRoute(one)
     request = RequestHead(b"GET", b"/")
-    lots = [entry.split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]]
-    lots += [CompiledRoute(replace(one, rules=())).split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]]
-    lots += [entry.split_of_rule(rule) for rule in one.rules]
+    splits = [entry.split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]]
+    splits += [
+        CompiledRoute(replace(one, rules=())).split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]
+    ]
+    splits += [entry.split_of_rule(rule) for rule in one.rules]
     waiting: list[VersionChoice | None] = [
         entry.stable,
         entry.canary,
-        *(side for split in lots for side in (split.below, split.above)),
+        *(side for split in splits for side in (split.below, split.above)),
     ]
     keys = set()
     while waiting:

@@ -1,4 +1,4 @@
-"""What buffers may hold where the config says `auto`, and the warning where memory does not suffice."""
+"""What buffers may hold where the config says `auto`, and the memory_warning where memory does not suffice."""
 
 import pytest
 from hypothesis import given
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from canaryproxy.config import Config
 from canaryproxy.config.load import parse
-from canaryproxy.processes import memory_budget
-from canaryproxy.processes.memory_budget import MIB, MIN_BYTES, budget, buffers, fixed, least, warning, warnings
+from canaryproxy.processes import machine
+from canaryproxy.processes.machine import MIB, MIN_BYTES, budget, buffers, fixed, least, memory_warning, warnings
 
 
 def config(server: str) -> Config:
@@ -16,7 +16,7 @@ def config(server: str) -> Config:
 
 def test_the_shipped_limit_holds_the_shipped_connections_and_two_hundred_mebibytes_of_buffers() -> None:
     assert 180 * MIB < budget(512 * MIB, 10_000, 1, tls=False) < 220 * MIB
-    assert not warning(config("{workers: 1}"), 10_000, 512 * MIB)
+    assert not memory_warning(config("{workers: 1}"), 10_000, 512 * MIB)
 
 
 @given(st.integers(0, 2**40), st.integers(1, 10**6), st.integers(1, 256), st.booleans())
@@ -36,7 +36,7 @@ def test_the_automatic_budget_leaves_room_for_all_else(most: int, clients: int, 
     ],
 )
 def test_each_worker_has_its_part(server: str, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_budget, "available", lambda: 1024 * MIB)
+    monkeypatch.setattr(machine, "available", lambda: 1024 * MIB)
     assert buffers(config(server), 100) == expected
 
 
@@ -51,7 +51,7 @@ def test_each_worker_has_its_part(server: str, expected: int, monkeypatch: pytes
 )
 def test_what_does_not_fit_is_said(server: str, said: str) -> None:
     loaded = config(server)
-    found = warning(loaded, loaded.server.limits.max_connections, 512 * MIB)
+    found = memory_warning(loaded, loaded.server.limits.max_connections, 512 * MIB)
     assert said in found
     assert bool(found) == bool(said)
 
@@ -61,7 +61,7 @@ def test_connections_that_speak_tls_are_dear(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_files_and_memory_are_both_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_budget, "available", lambda: 128 * MIB)
+    monkeypatch.setattr(machine, "available", lambda: 128 * MIB)
     words = warnings(config("{workers: 2}"), 256)
     assert ["max_connections is 10000" in words[0], "128 MiB of memory" in words[1]] == [True, True]
-    assert memory_budget.available() > 0
+    assert machine.available() > 0

@@ -313,7 +313,7 @@ def test_every_field_of_a_report_is_looked_at() -> None:
 def test_every_reason_for_which_a_connection_is_closed_is_one_that_may_be_reported() -> None:
     """One that is missing in the list would have honest workers killed."""
     calls = re.compile(r"\.(turn_away|evict)\(\"(\w+)\"")
-    found = {call for path in (PACKAGE / "proxy").glob("*.py") for call in calls.findall(path.read_text())}
+    found = {call for path in (PACKAGE / "dataplane").glob("*.py") for call in calls.findall(path.read_text())}
     assert {reason for name, reason in found if name == "turn_away"} <= set(TURNED_AWAY)
     assert {reason for name, reason in found if name == "evict"} <= set(EVICTED)
     assert ("evict", "full") in found

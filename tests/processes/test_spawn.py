@@ -117,7 +117,7 @@ def test_an_answer_that_is_none_ends_the_fork_server_and_gives_no_worker_a_stran
         born[0].close()
 
     run(test())
-    assert ("which is no answer" in caplog.text) == bool(answer)
+    assert ("invalid answer of the fork server" in caplog.text) == bool(answer)
 
 
 def test_the_memory_of_workers_keeps_its_size() -> None:
@@ -165,7 +165,7 @@ def test_a_fork_server_that_cannot_be_started_is_tried_again(
         monkeypatch.setattr(subprocess, "Popen", start)
         os.kill(first, signal.SIGKILL)
         await until(lambda: processes.pid != first)
-        assert caplog.text.count("no fork server can be started: [Errno 12]") == 2
+        assert caplog.text.count("the fork server cannot be started: [Errno 12]") == 2
         link = processes.spawn(born.append)
         await until(lambda: bool(born))
         link.close()

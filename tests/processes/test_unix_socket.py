@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.processes.listen import ListenError
-from canaryproxy.processes.unix_socket import MAX_PATH_BYTES, listen_at
+from canaryproxy.processes.listen import MAX_PATH_BYTES, ListenError, listen_at
 
 LEFT_BEHIND = "import socket, os; s = socket.socket(socket.AF_UNIX); s.bind({!r}); s.listen(); os._exit(0)"
 
@@ -60,7 +59,7 @@ def test_a_living_ones_is_left_to_it(tmp_path: Path) -> None:
 
 
 def test_one_whose_queue_is_full_lives_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("canaryproxy.processes.unix_socket.LOCK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("canaryproxy.processes.listen.LOCK_TIMEOUT_SECONDS", 0.05)
     path = tmp_path / "a.sock"
     with socket.socket(socket.AF_UNIX) as full:
         full.bind(str(path))
@@ -110,7 +109,7 @@ def test_a_held_lock_of_the_directory_stops_neither_start_nor_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every user who may read it can."""
-    monkeypatch.setattr("canaryproxy.processes.unix_socket.LOCK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("canaryproxy.processes.listen.LOCK_TIMEOUT_SECONDS", 0.05)
     handle = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     try:

@@ -54,10 +54,10 @@ def test_what_it_is_sent_it_may_answer() -> None:
     async def test() -> None:
         link = made()
         link.publish(Publication(2, ()))
-        link.border.check(Acknowledged(2), 1.0)
+        link.validator.check(Acknowledged(2), 1.0)
         link.drain()
-        link.border.check(Drained(0), 1.0)
-        sent = [message for data in link.wire._waiting for message in Decoder().feed(data)]
+        link.validator.check(Drained(0), 1.0)
+        sent = [message for data in link.channel._waiting for message in Decoder().feed(data)]
         assert sent == [Publication(2, ()), Drain()]
         await asyncio.sleep(0)
 

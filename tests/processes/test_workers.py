@@ -187,7 +187,7 @@ def test_one_that_dies_before_it_is_ready_is_replaced_with_growing_patience(
         starting.cancel()
         made.abort()
         await asyncio.sleep(0.02)
-        assert [f"another one follows in {delay} s" in caplog.text for delay in ("0.01", "0.02", "0.04")] == [True] * 3
+        assert [f"restarting in {delay} s" in caplog.text for delay in ("0.01", "0.02", "0.04")] == [True] * 3
 
     run(test())
 

@@ -49,8 +49,7 @@ class Filed:
             Weights({"shop": 500, "blog": 500}),
             lambda: 1,
             random.Random(1).random,
-            EventBus(),
-            lambda: 1.8e9,
+            EventBus(lambda: 1.8e9),
             Subscription(),
         )
 
