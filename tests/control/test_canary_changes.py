@@ -436,7 +436,7 @@ async def test_rules_of_the_file_reach_nothing_while_the_api_says_there_is_no_ca
 
 
 async def test_one_on_its_way_back_that_is_removed_is_counted_once() -> None:
-    bench = await started("steps: [10, 50, 100], rollback_step:1h")
+    bench = await started("steps: [10, 50, 100], rollback_step: 1h")
     await bench.rollouts.do("shop", "promote", JO)
     await bench.rollouts._roll(
         "shop", bench.observations.plan("shop"), RolloutEvent("tick", Observation("fail", "it failed")), JO

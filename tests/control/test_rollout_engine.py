@@ -81,7 +81,7 @@ async def test_an_abort_counts_although_the_disk_is_full_and_nothing_else_does(
 
 
 async def test_what_takes_from_a_canary_waits_for_no_disk() -> None:
-    ramped = await started("rollback_step:10s, steps: [25, 50, 100]")
+    ramped = await started("rollback_step: 10s, steps: [25, 50, 100]")
     ramped.store.full, ramped.errors["canary"] = True, 0.1
     for _ in range(30):
         await ramped.second()
@@ -239,7 +239,7 @@ HOOKS = """hooks: [
   {name: may-start, when: start, url: 'http://g/start'}, {name: may-rise, when: raise, url: 'http://g/raise'},
   {name: may-end, when: promotion, url: 'http://g/all', metadata: {team: shop}}, {name: back, when: rollback, url:
   'http://h/back'}, {name: done, when: end, url: 'http://h/end'}, {name: all, when: event, url: 'http://h/event'}],
-  notify: {url: 'http://chat', min_severity:warning}, steps: [25, 50, 100]"""
+  notify: {url: 'http://chat', min_severity: warning}, steps: [25, 50, 100]"""
 
 
 async def test_gates_are_asked_before_anything_goes_on_and_the_others_are_notified() -> None:
@@ -317,7 +317,7 @@ async def test_another_canary_has_the_weight_of_the_first_step_from_its_first_re
 
 
 async def test_one_that_is_taken_back_step_by_step_is_reported_of_once() -> None:
-    bench = await started("rollback_step:5s, " + HOOKS)
+    bench = await started("rollback_step: 5s, " + HOOKS)
     await bench.rollouts.do("shop", "promote", JO)
     bench.errors["canary"] = 0.1
     for _ in range(30):
@@ -412,7 +412,7 @@ async def baking(bench: Bench) -> None:
 
 
 async def in_phase(phase: str) -> Bench:
-    bench = Bench("rollback_step:1h, steps: [25, 50, 100]", "fallback: both\n    mirror: {percent: 10}")
+    bench = Bench("rollback_step: 1h, steps: [25, 50, 100]", "fallback: both\n    mirror: {percent: 10}")
     await bench.reconfiguration.start()
     for _ in range(5):
         await bench.second()

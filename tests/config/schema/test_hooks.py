@@ -23,7 +23,7 @@ def test_a_hook_has_a_moment_and_whom_to_call() -> None:
 
 
 def test_a_notification_may_go_to_a_chat() -> None:
-    notify = rollout("notify: {url: 'http://chat/', style: slack, min_severity:critical, token: abc}").notify
+    notify = rollout("notify: {url: 'http://chat/', style: slack, min_severity: critical, token: abc}").notify
     assert notify is not None
     assert (notify.style, notify.min_severity, notify.secret) == ("slack", "critical", "abc")
 
@@ -50,7 +50,7 @@ def test_token_files_are_watched(tmp_path: Path) -> None:
             "two hooks with one name",
         ),
         ("hooks: [{name: a, when: end, url: 'http://x', token: a, token_file: /nowhere}]", "cannot be read"),
-        ("notify: {url: 'http://x', min_severity:loud}", "expected one of info, warning"),
+        ("notify: {url: 'http://x', min_severity: loud}", "expected one of info, warning"),
         ("notify: {url: 'http://x', style: irc}", "expected json or slack"),
         ("hooks: [{name: a, when: end, url: 'http://x', metadata: {a: 1}}]", "expected up to 50 texts"),
     ],
