@@ -16,7 +16,7 @@ from functools import partial
 
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.canary_document import CanaryDocument
-from canaryproxy.config.certificate_expiry import complaints, held
+from canaryproxy.config.certificate_expiry import expiry_warnings
 from canaryproxy.control import config_edits
 from canaryproxy.control.canary_changes import canary_text, check_removable, difference, publish_all, publish_change
 from canaryproxy.control.controller import Controller
@@ -98,7 +98,7 @@ class Reconfiguration:
         """
         if self._load is None:
             return Reload(self._tables.generation)
-        certified = tuple(held(self._topology.config))
+        certified = self._topology.config.certificates
         async with self._reloading:
             reload = await self._read(self._load)
             self.reloaded = not reload.problem
@@ -106,7 +106,7 @@ class Reconfiguration:
             say_refused(reload)
         elif reload.changed:
             await self._applied(reload.generation)
-        if not reload.problem and tuple(held(self._topology.config)) != certified:
+        if not reload.problem and self._topology.config.certificates != certified:
             warn_of_certificates(self._topology.config, self._wall_clock())
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
@@ -278,6 +278,6 @@ class Reconfiguration:
 
 def warn_of_certificates(config: Config, now: float) -> None:
     """Say in the log which certificates have ended or will soon."""
-    for one in complaints(config, now):
+    for one in expiry_warnings(config.certificates, now):
         fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
         log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from canaryproxy.config.canary_document import (
     NO_CANARY,
     CanaryDocument,
-    InvalidVersionError,
     canary_set,
     version_from_written,
 )
-from canaryproxy.config.schema.section import as_written
+from canaryproxy.config.schema.section import InvalidDocumentError, as_written
 from tests.support.authority import Authority
 
 SECONDS = st.integers(1, 600_000).map(lambda number: f"{number}ms")
@@ -74,7 +73,7 @@ def test_what_was_kept_is_what_was_set(written: object) -> None:
     ],
 )
 def test_what_is_no_version_is_refused_with_its_paths(written: object, said: list[tuple[str, str]]) -> None:
-    with pytest.raises(InvalidVersionError) as refused:
+    with pytest.raises(InvalidDocumentError) as refused:
         canary_set(written)
     assert [path for path, _ in refused.value.problems] == [path for path, _ in said]
     if written != "none":

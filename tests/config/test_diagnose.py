@@ -58,9 +58,7 @@ def test_the_value_of_a_key_that_speaks_of_a_secret_is_not_shown(text: str) -> N
         (InvalidValueError("expected a list: write [abc7]"), "expected a list"),
         (InvalidValueError("abc7 is odd; expected a name such as x"), "expected a name such as x"),
         (
-            InvalidValueError(
-                "write abc7", found="an abc7", plain=InvalidValueError("write another", found="one of it")
-            ),
+            InvalidValueError("write abc7", found="an abc7", plain="one of it", plain_hint="write another"),
             None,
         ),
     ],

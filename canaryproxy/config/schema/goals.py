@@ -1,86 +1,49 @@
-"""The part of the schema that is a goal: what counts as a business event."""
+"""The section of a goal: a business event that is counted for each version."""
 
-import re
 from collections import Counter
-from typing import Annotated
 
-from pydantic import Field, PlainValidator
+from pydantic import Field
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.section import HeaderName, Method, PathMatch, RuleName, Section, ShownAs
-from canaryproxy.config.types.sequence import non_empty_sequence, sequence
+from canaryproxy.config.schema import leaves
+from canaryproxy.config.schema.section import Section
+from canaryproxy.config.types.readers import sequence
 from canaryproxy.model.goal import REACHED, Goal
 from canaryproxy.model.rule import Condition
 
 MAX_GOALS = 100
-"""Of one route: each has series of its own."""
-
-STATUS_EXPECTED = "expected a status such as 201, 2xx or 200-299, or a list of them"
-
-_CLASS = re.compile(r"[1-5]xx", re.IGNORECASE)
-_STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
-_SPAN = re.compile(r"([1-5][0-9]{2})-([1-5][0-9]{2})", re.ASCII)
-
-Ranges = tuple[tuple[int, int], ...]
-
-
-def statuses(value: object) -> Ranges:
-    """`2xx`, `201`, `200-299`, or a list of such, as ranges with both ends."""
-    return tuple(map(_range, non_empty_sequence(value))) if isinstance(value, list) else (_range(value),)
-
-
-def _range(value: object) -> tuple[int, int]:
-    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
-    if _CLASS.fullmatch(text):
-        return int(text[0]) * 100, int(text[0]) * 100 + 99
-    if _STATUS.fullmatch(text):
-        return int(text), int(text)
-    if (span := _SPAN.fullmatch(text)) is not None:
-        if span[1] > span[2]:
-            raise InvalidValueError(f"write the smaller one first: {span[2]}-{span[1]}")
-        return int(span[1]), int(span[2])
-    raise InvalidValueError(STATUS_EXPECTED)
-
-
-def statuses_text(value: Ranges) -> str:
-    """Ranges as they are written."""
-    if value == REACHED:
-        return "[2xx, 3xx]"
-    shown = [_written(low, high) for low, high in value]
-    return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
-
-
-def _written(low: int, high: int) -> str:
-    if low == high:
-        return str(low)
-    return f"{low // 100}xx" if low % 100 == 0 and high == low + 99 else f"{low}-{high}"
+"""Goals of one route: each has metric series of its own."""
 
 
 class GoalConfig(Section):
-    """A business event. What is given must all hold. One with nothing but a name is reported through the API."""
+    """A business event. A response is counted if it meets all given conditions. A goal with only a name is reported
+    through the API.
+    """
 
-    name: RuleName = Field(description="Its name in metrics and stats, unique in the route.", examples=["add_to_cart"])
-    method: Method | None = Field(default=None, description="The request's method.", examples=["POST"])
-    path: PathMatch | None = Field(
+    name: leaves.RuleName = Field(
+        description="Name in metrics and stats, unique in the route.", examples=["add_to_cart"]
+    )
+    method: leaves.Method | None = Field(default=None, description="Method of the request.", examples=["POST"])
+    path: leaves.PathMatch | None = Field(
         default=None,
-        description="The request's path: exact, or one of `exact`, `prefix` (by whole segments), `regex` (RE2, the "
-        "whole path). Compared in one normalised spelling.",
+        description="Path of the request: a text (exact), or one of `exact`, `prefix` (by whole segments) and `regex` "
+        "(RE2, matches the whole path). Paths are normalised before the comparison.",
         examples=["/cart"],
     )
-    status: Annotated[Ranges, PlainValidator(statuses), ShownAs(statuses_text)] = Field(
-        default=REACHED, description="Statuses of the response that count.", examples=["201"]
+    status: leaves.Statuses = Field(
+        default=REACHED, description="Statuses of responses that are counted.", examples=["201"]
     )
-    header: HeaderName | None = Field(
+    header: leaves.HeaderName | None = Field(
         default=None,
-        description="A response header with the event's value: digits, with at most six decimals after a point. "
-        "Without it, or with anything else in it, there is no event. Values above 1,000,000,000 count as that. Without "
-        "this key every event has the value 1.",
+        description="Response header that contains the value of the event: digits, with at most six decimals. A "
+        "response without this header, or with any other text in it, is not counted. Values above 1,000,000,000 are "
+        "reduced to that. Without this key every event has the value 1.",
         examples=["x-order-value"],
     )
 
     @property
     def goal(self) -> Goal:
-        """As the table has it."""
+        """The goal for the routing table."""
         conditions = [] if self.method is None else [Condition("method", "in", (self.method,))]
         if self.path is not None:
             conditions.append(Condition("path", *self.path))
@@ -89,12 +52,18 @@ class GoalConfig(Section):
 
 
 def goal_list(value: object) -> tuple[object, ...]:
-    """A list of goals with names of their own."""
-    goals = sequence(value)
+    """A list of goals with different names."""
+    goals = distinct("goal", value)
     if len(goals) > MAX_GOALS:
         raise InvalidValueError(f"a route has at most {MAX_GOALS} goals", found=f"{len(goals)} goals")
-    names = Counter(goal["name"] for goal in goals if isinstance(goal, dict) and isinstance(goal.get("name"), str))
+    return goals
+
+
+def distinct(kind: str, value: object) -> tuple[object, ...]:
+    """A list of mappings whose `name` differs."""
+    items = sequence(value)
+    names = Counter(item["name"] for item in items if isinstance(item, dict) and isinstance(item.get("name"), str))
     for name, count in names.most_common(1):
         if count > 1:
-            raise InvalidValueError("give each goal a name of its own", found=f"{count} goals named {name}")
-    return goals
+            raise InvalidValueError(f"give each {kind} a name of its own", found=f"{count} {kind}s named {name}")
+    return items

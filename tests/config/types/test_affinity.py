@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.types.affinity import affinity, affinity_text, apart, misplaced
+from canaryproxy.config.types.affinity import affinity, affinity_text, cookie_scope_warnings, shared_salt_warnings
 from canaryproxy.config.types.quantity import duration
 from canaryproxy.model.table import Affinity
 
@@ -107,7 +107,7 @@ def test_what_would_not_work_is_refused_with_what_to_write(written: object, hint
 def test_a_cookie_that_does_not_come_back_is_warned_of(
     cookie: Affinity, hosts: tuple[str, ...], paths: tuple[str, ...], count: int
 ) -> None:
-    assert len(misplaced(cookie, hosts, paths)) == count
+    assert len(cookie_scope_warnings(cookie, hosts, paths)) == count
 
 
 COOKIE, HEADER = Affinity("cookie", "c", salt="app"), Affinity("header", "x-user", salt="app")
@@ -128,6 +128,6 @@ COOKIE, HEADER = Affinity("cookie", "c", salt="app"), Affinity("header", "x-user
 def test_routes_that_share_a_salt_in_vain_are_warned_of(
     page: tuple[Affinity | None, int], api: tuple[Affinity | None, int], words: str
 ) -> None:
-    found = apart({"page": page, "api": api})
+    found = shared_salt_warnings({"page": page, "api": api})
     assert len(found) == (words != "")
     assert words in "".join(found)

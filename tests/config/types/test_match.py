@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.types.match import host_pattern, path_prefix, route_name
+from canaryproxy.config.types.match import host_pattern, path_prefix, route_name, rule_name, version_text
 from canaryproxy.routing.host import host_name
 from canaryproxy.routing.path import normalise
 
@@ -140,3 +140,27 @@ def test_no_value_makes_the_readers_fail_otherwise(written: object) -> None:
     for read in (route_name, host_pattern, path_prefix):
         wrong = refused(read, written)
         assert read(read(written)) == read(written) if wrong is None else wrong.hint
+
+
+@pytest.mark.parametrize("name", ["v42", "1.10", "registry:5000/shop@sha256:0123", "x" * 200])
+def test_a_tag_a_digest_or_an_image(name: str) -> None:
+    assert version_text(name) == name
+
+
+@pytest.mark.parametrize("number", [1.1, 42, True])
+def test_a_number_is_refused_since_its_zeros_would_be_lost(number: object) -> None:
+    with pytest.raises(InvalidValueError, match="write it in quotes"):
+        version_text(number)
+
+
+@pytest.mark.parametrize("wrong", ["", "v 42", "v\n42", "x" * 201, "vé", None, ["v42"]])
+def test_anything_else_is_none(wrong: object) -> None:
+    with pytest.raises(InvalidValueError, match="expected a version's name"):
+        version_text(wrong)
+
+
+def test_a_rule_has_a_name_like_a_route() -> None:
+    assert rule_name("testers-1") == "testers-1"
+    for other in ("", 5, "Testers!"):
+        with pytest.raises(InvalidValueError, match="1 to 63"):
+            rule_name(other)
