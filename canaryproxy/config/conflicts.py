@@ -66,9 +66,9 @@ def _claim(
             if first == (host_loc, path_loc) or again in reported:
                 continue
             reported.add(again)
-            found = f"{path} on {'any host' if host == '*' else host} a second time"
+            found = f"duplicate path {path} on {'any host' if host == '*' else host}"
             if _expanded(source_values, *first, host_loc, path_loc):
-                found = "the same host and path a second time"
+                found = "duplicate host and path"
             where = f"routes.{first[1][1]}{_line_text(source_values, first[1], first[1][:2])}"
             hint = f"remove it, or use another host or path; {where} has it already"
             yield SchemaFault(again, "value", InvalidValueError(hint, found=found, plain=found))

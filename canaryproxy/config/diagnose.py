@@ -159,7 +159,7 @@ class Diagnosis:
         return ()
 
     def _is_section(self, loc: Loc) -> bool:
-        """Whether a path is a section. Its keys have faults of their own; a fault of the section is about all of them."""
+        """Whether a path is a section. Its keys have faults of their own, its own fault is about all of them."""
         return not loc or bool(self._section(loc))
 
     def _keys(self, loc: Loc) -> list[str]:

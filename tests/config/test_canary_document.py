@@ -64,7 +64,7 @@ def test_what_was_kept_is_what_was_set(written: object) -> None:
         (5, [("", "expected a URL such as http://localhost:9001, or a mapping with `url` and timeouts")]),
         ("none", [("url", "write the scheme, too")]),
         ({}, [("", "neither `url` nor `endpoints`")]),
-        ({"url": "http://a", "weight": 5}, [("weight", "is not known here")]),
+        ({"url": "http://a", "weight": 5}, [("weight", "is not a known key")]),
         ({"url": "http://a/path"}, [("url", "no path")]),
         ({"url": "http://a", "connect_timeout": "1d"}, [("connect_timeout", "expected a duration")]),
         ({"url": "http://a", "health": {"interval": "1s"}}, [("health.path", "is missing")]),

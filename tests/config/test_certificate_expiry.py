@@ -70,7 +70,7 @@ def test_every_file_with_certificates_has_its_place_and_role(config: Callable[..
         *(
             (role, f"routes.shop.{place}.tls.{key}", name)
             for place in ("canary", "analysis.resources[0]", "analysis.checks[1]", "rollout.hooks[0]", "rollout.notify")
-            for role, key, name in (("client", "cert", "client.crt"), ("ca", "ca", "ca.crt"))
+            for role, key, name in (("ca", "ca", "ca.crt"), ("client", "cert", "client.crt"))
         ),
     ]
 

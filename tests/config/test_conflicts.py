@@ -27,20 +27,20 @@ def test_different_hosts_or_paths_do_not_conflict() -> None:
 @pytest.mark.parametrize(
     ("one", "two", "expected"),
     [
-        ({}, {}, [("routes.two", "a second claim to / on any host")]),
-        ({}, {"paths": ["/"]}, [("routes.two.paths[0]", "a second claim to / on any host")]),
-        ({"paths": ["/"]}, {}, [("routes.two", "a second claim to / on any host")]),
+        ({}, {}, [("routes.two", "duplicate path / on any host")]),
+        ({}, {"paths": ["/"]}, [("routes.two.paths[0]", "duplicate path / on any host")]),
+        ({"paths": ["/"]}, {}, [("routes.two", "duplicate path / on any host")]),
         (
             {"hosts": ["a.example", "b.example"]},
             {"hosts": ["c.example", "B.Example."]},
-            [("routes.two", "a second claim to / on b.example")],
+            [("routes.two", "duplicate path / on b.example")],
         ),
         (
             {"hosts": ["a.example"], "paths": ["/x", "/y"]},
             {"hosts": ["a.example"], "paths": ["/y/", "/x"]},
             [
-                ("routes.two.paths[0]", "a second claim to /y on a.example"),
-                ("routes.two.paths[1]", "a second claim to /x on a.example"),
+                ("routes.two.paths[0]", "duplicate path /y on a.example"),
+                ("routes.two.paths[1]", "duplicate path /x on a.example"),
             ],
         ),
     ],
@@ -52,9 +52,9 @@ def test_two_routes_cannot_claim_the_same_host_and_path(
 
 
 def test_a_route_cannot_list_the_same_thing_twice() -> None:
-    assert found(routes(one={"paths": ["/x", "/x/"]})) == [("routes.one.paths[1]", "a second claim to /x on any host")]
+    assert found(routes(one={"paths": ["/x", "/x/"]})) == [("routes.one.paths[1]", "duplicate path /x on any host")]
     assert found(routes(one={"hosts": ["a", "A"], "paths": ["/x", "/y"]})) == [
-        ("routes.one.hosts[1]", "a second claim to /x on a")
+        ("routes.one.hosts[1]", "duplicate path /x on a")
     ]
 
 

@@ -95,9 +95,9 @@ def warned(text: str) -> Config:
 
 def test_what_does_nothing_until_there_is_a_canary_is_worth_a_warning() -> None:
     assert warned("mirror: {percent: 10}\n").warnings == (
-        "routes.default.mirror: no copies are made, the route has no canary",
+        "routes.default.mirror: no copies are made, since the route has no canary",
     )
     assert warned("fallback: both\n").warnings == (
-        "routes.default.fallback: nothing stands in for stable, the route has no canary",
+        "routes.default.fallback: `both` has no effect on stable, since the route has no canary",
     )
     assert warned("mirror: {percent: 10}\ncanary: http://b\n").warnings == ()

@@ -40,7 +40,7 @@ FieldCount = Annotated[int, PlainValidator(count(1, 10_000)), ShownAs(str)]
 WorkerCount = Annotated[
     int | None, PlainValidator(optional(count(1, 256), "auto")), ShownAs(optional_text(str, "auto"))
 ]
-Port = Annotated[int, PlainValidator(count(1, 65_535))]
+Port = Annotated[int, PlainValidator(count(1, 65_535, "a port"))]
 CopySize = Annotated[int, PlainValidator(size(0, _KIB**2)), ShownAs(size_text)]
 HeadSize = Annotated[int, PlainValidator(size(_KIB, 16 * _KIB**2)), ShownAs(size_text)]
 TargetSize = Annotated[int, PlainValidator(size(64, _KIB**2)), ShownAs(size_text)]

@@ -263,9 +263,7 @@ def _split_port(authority: str) -> tuple[str, str | None]:
             raise InvalidValueError("expected an IPv6 address in brackets and then the port, like [::1]:8080")
         return inside + bracket, after[1:] if after else None
     if authority.count(":") > 1:
-        raise InvalidValueError(
-            "write an IPv6 address in brackets, like [::1]:8080; else only the port follows a colon"
-        )
+        raise InvalidValueError("only the port follows a colon; an IPv6 address needs brackets, like [::1]:8080")
     host, colon, port = authority.partition(":")
     return host, port if colon else None
 

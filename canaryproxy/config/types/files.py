@@ -60,7 +60,7 @@ def _read(descriptor: int, most: int, *, waits: bool) -> bytes:
                 continue
         seen = _poll(descriptor)
         if not seen:
-            raise TimeoutError(errno.ETIMEDOUT, f"no data for {READ_TIMEOUT_SECONDS:g} s")
+            raise TimeoutError(errno.ETIMEDOUT, f"nothing was written into it for {READ_TIMEOUT_SECONDS:g} s")
         waits = waits and not seen & select.POLLHUP
     return found
 

@@ -157,9 +157,9 @@ def percent_text(points: int) -> str:
     return _plain(Decimal(points) / (FULL_WEIGHT // 100))
 
 
-def count(minimum: int, maximum: int) -> Callable[[object], int]:
+def count(minimum: int, maximum: int, what: str = "a whole number") -> Callable[[object], int]:
     """A reader of whole numbers within [minimum, maximum]."""
-    expected = f"expected a whole number from {minimum} to {maximum}"
+    expected = f"expected {what} from {minimum} to {maximum}"
 
     def read(value: object) -> int:
         if isinstance(value, str) and _COUNT.fullmatch(value) and minimum <= int(value) <= maximum:

@@ -20,7 +20,7 @@ def test_a_multiple_of_stables_value_is_one_at_least_or_none() -> None:
     read = optional(multiple)
     assert (read(1.5), read(2), read("none")) == (1.5, 2.0, None)
     for other in (0.5, True, "much", 1001):
-        with pytest.raises(InvalidValueError, match="expected a number from 1 to 1000, such as 1.5, or `none`"):
+        with pytest.raises(InvalidValueError, match=r"expected a number from 1 to 1000, such as 1\.5, or `none`"):
             read(other)
 
 

@@ -109,7 +109,7 @@ def test_an_unset_variable_without_default_is_named() -> None:
 def test_a_malformed_reference_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         expand(text, {"A": "a"})
-    assert wrong.value.found == "a ${ that is no reference to a variable"
+    assert wrong.value.found == "a ${ that is not a reference to a variable"
 
 
 def test_a_value_cannot_grow_without_bound() -> None:
