@@ -68,26 +68,23 @@ def from_flags(
     server: ServerFlags = NO_FLAGS,
 ) -> Config:
     """A config in the short form from command-line flags. Problems name the flag. Raises `ConfigError`."""
-    tree: dict[str, YamlTree] = {"stable": stable}
-    source_values: dict[Loc, SourceValue] = {(): SourceValue(None), ("stable",): SourceValue(None, stable)}
-    if canary is not None:
-        tree["canary"] = canary
-        source_values["canary",] = SourceValue(None, canary)
-    if weight is not None:
-        tree["weight"] = typed_scalar(weight)
-        source_values["weight",] = SourceValue(None, weight)
-    given = {"listen": listen, "state": server.state, "workers": server.workers, "admin": server.admin_listen}
-    section: dict[str, YamlTree] = {}
-    for key, text in given.items():
-        if text is not None:
-            section[key] = typed_scalar(text) if key == "workers" else text
-            source_values["server", key] = SourceValue(None, text)
+    route = {"stable": stable, "canary": canary, "weight": weight}
+    process = {"listen": listen, "state": server.state, "workers": server.workers, "admin": server.admin_listen}
+    tree, section = _given(route), _given(process)
+    source_values: dict[Loc, SourceValue] = {(): SourceValue(None)}
+    source_values |= {(key,): SourceValue(None, text) for key, text in route.items() if key in tree}
+    source_values |= {("server", key): SourceValue(None, text) for key, text in process.items() if key in section}
     if server.admin_listen is not None and not is_off(server.admin_listen):
         section["admin"] = {"listen": server.admin_listen}
         source_values["server", "admin", "listen"] = SourceValue(None, server.admin_listen)
     if section:
         tree["server"] = section
     return _config(Document(tree, source_values), "", _FLAGS)
+
+
+def _given(flags: Mapping[str, str | None]) -> dict[str, YamlTree]:
+    numbers = ("weight", "workers")
+    return {key: typed_scalar(text) if key in numbers else text for key, text in flags.items() if text is not None}
 
 
 def _config(document: Document, file: str, names: Mapping[Loc, str] | None = None) -> Config:

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.schema import leaves
 from canaryproxy.config.schema.section import Section
 from canaryproxy.config.types.address import Address
-from canaryproxy.config.types.readers import non_empty_sequence, sequence
+from canaryproxy.config.types.readers import distinct, non_empty_sequence, sequence
 from canaryproxy.config.types.secret import secret_text
 from canaryproxy.model.settings import BUCKETS
 
@@ -54,15 +54,13 @@ class AdminConfig(Section):
         "`tokens` or `auth: none`.",
         examples=["0.0.0.0:9900"],
     )
-    tokens: Annotated[tuple[TokenConfig, ...], BeforeValidator(sequence)] = Field(
+    tokens: Annotated[tuple[TokenConfig, ...], BeforeValidator(sequence), AfterValidator(distinct("token"))] = Field(
         default=(),
         description="Bearer tokens. Without tokens every process on this machine has full access. Reloaded live.",
         examples=["[{name: ci, role: write, token_file: /run/secrets/ci}]"],
     )
     auth: leaves.NoAuth = Field(
-        default=False,
-        description="`none` gives full access to every client that can reach the API.",
-        examples=["none"],
+        default=False, description="`none` gives full access to every client that can reach the API.", examples=["none"]
     )
     hosts: Annotated[tuple[leaves.ServerName, ...], BeforeValidator(sequence)] = Field(
         default=(),
@@ -81,9 +79,6 @@ class AdminConfig(Section):
     def _guarded(self) -> Self:
         if self.auth and self.tokens:
             raise InvalidValueError("remove `auth` or `tokens`", found="`auth: none` beside `tokens`")
-        names = [token.name for token in self.tokens]
-        if len(set(names)) < len(names):
-            raise InvalidValueError("give each token a name of its own", found="two tokens with one name")
         if not self.listen.loopback and not self.tokens and not self.auth:
             raise InvalidValueError(
                 "other machines can reach this address: add `tokens`, or `auth: none`",

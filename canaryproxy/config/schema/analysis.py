@@ -1,8 +1,8 @@
 """The sections of the analysis: how a canary is judged. A route without them uses the defaults."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from canaryproxy.analysis.spec import (
     AnalysisSpec,
@@ -17,35 +17,14 @@ from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.schema import leaves
 from canaryproxy.config.schema.section import Section, ShownAs
 from canaryproxy.config.schema.sources import CheckConfig, ResourceConfig
-from canaryproxy.config.types.quantity import duration, duration_text, percent, percent_text, ratio
-from canaryproxy.config.types.readers import choice, optional, optional_text, sequence
+from canaryproxy.config.types.quantity import duration, duration_text, percent, percent_text, percent_within, ratio
+from canaryproxy.config.types.readers import choice, distinct, matching, optional, optional_text, sequence
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition
 from canaryproxy.model.table import FULL_WEIGHT
 
-MIN_CONFIDENCE, MAX_CONFIDENCE = 8000, 9999
-
-MAX_FLOOR = 2000
-
 UnitName = Literal["auto", "request", "user", "endpoint-second"]
 QuantileName = Literal["p50", "p90", "p95", "p99"]
-
-
-def confidence(value: object) -> int:
-    """The confidence of a rollback, in basis points."""
-    points = percent(value)
-    if not MIN_CONFIDENCE <= points <= MAX_CONFIDENCE:
-        raise InvalidValueError("expected a percentage from 80 to 99.99")
-    return points
-
-
-def floor(value: object) -> int:
-    """A rate that never counts against the canary, in basis points."""
-    points = percent(value)
-    if points > MAX_FLOOR:
-        hint = f"expected a percentage from 0 to {percent_text(MAX_FLOOR)}: a higher floor would hide every failure"
-        raise InvalidValueError(hint)
-    return points
 
 
 def quantile(value: object) -> int:
@@ -53,15 +32,11 @@ def quantile(value: object) -> int:
     return int(choice(QuantileName)(value).removeprefix("p"))
 
 
-def user_agent(value: object) -> str:
-    """The beginning of a User-Agent."""
-    if not isinstance(value, str) or not value.strip() or not value.isascii() or not value.isprintable():
-        raise InvalidValueError("expected the beginning of a User-Agent, such as kube-probe")
-    return value
+user_agent = matching(r"(?! *\Z)[\x20-\x7e]+", "expected the beginning of a User-Agent, such as kube-probe")
+"""The reader of the beginning of a User-Agent."""
 
-
-Confidence = Annotated[int, PlainValidator(confidence), ShownAs(percent_text)]
-Floor = Annotated[int, PlainValidator(floor), ShownAs(percent_text)]
+Confidence = Annotated[int, PlainValidator(percent_within(8000, 9999)), ShownAs(percent_text)]
+Floor = Annotated[int, PlainValidator(percent_within(0, 2000)), ShownAs(percent_text)]
 Unit = Annotated[UnitName, PlainValidator(choice(UnitName)), ShownAs(str)]
 MaxPercent = Annotated[int | None, PlainValidator(optional(percent)), ShownAs(optional_text(percent_text))]
 MaxTime = Annotated[
@@ -226,12 +201,14 @@ class AnalysisConfig(Section):
     goals: Annotated[tuple[JudgedGoalConfig, ...], BeforeValidator(sequence)] = Field(
         default=(), description="How goals are judged. See below.", examples=["[{goal: add_to_cart, tolerance: 2%}]"]
     )
-    resources: Annotated[tuple[ResourceConfig, ...], BeforeValidator(sequence)] = Field(
+    resources: Annotated[
+        tuple[ResourceConfig, ...], BeforeValidator(sequence), AfterValidator(distinct("resource"))
+    ] = Field(
         default=(),
         description="Resource checks. See below.",
         examples=["[{name: cpu, counter: process_cpu_seconds_total}]"],
     )
-    checks: Annotated[tuple[CheckConfig, ...], BeforeValidator(sequence)] = Field(
+    checks: Annotated[tuple[CheckConfig, ...], BeforeValidator(sequence), AfterValidator(distinct("check"))] = Field(
         default=(),
         description="External checks. See below.",
         examples=["[{name: load, prometheus: 'http://prom:9090', query: 'load{version=\"{{version}}\"}', max: 0.8}]"],
@@ -251,14 +228,6 @@ class AnalysisConfig(Section):
         default=ExcludeConfig(), description="Requests that are left out of the analysis. See below."
     )
     dry_run: leaves.DryRun = False
-
-    @model_validator(mode="after")
-    def _distinct_names(self) -> Self:
-        for kind, ones in (("resources", self.resources), ("checks", self.checks)):
-            names = [one.name for one in ones]
-            if len(set(names)) < len(names):
-                raise InvalidValueError("give each a name of its own", found=f"two {kind} with one name")
-        return self
 
     @property
     def sources(self) -> tuple[ResourceConfig | CheckConfig, ...]:

@@ -1,13 +1,11 @@
 """The section of a goal: a business event that is counted for each version."""
 
-from collections import Counter
-
 from pydantic import Field
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.schema import leaves
 from canaryproxy.config.schema.section import Section
-from canaryproxy.config.types.readers import sequence
+from canaryproxy.config.types.readers import distinct, sequence
 from canaryproxy.model.goal import REACHED, Goal
 from canaryproxy.model.rule import Condition
 
@@ -24,12 +22,7 @@ class GoalConfig(Section):
         description="Name in metrics and stats, unique in the route.", examples=["add_to_cart"]
     )
     method: leaves.Method | None = Field(default=None, description="Method of the request.", examples=["POST"])
-    path: leaves.PathMatch | None = Field(
-        default=None,
-        description="Path of the request: a text (exact), or one of `exact`, `prefix` (by whole segments) and `regex` "
-        "(RE2, matches the whole path). Paths are normalised before the comparison.",
-        examples=["/cart"],
-    )
+    path: leaves.PathMatch = None
     status: leaves.Statuses = Field(
         default=REACHED, description="Statuses of responses that are counted.", examples=["201"]
     )
@@ -53,17 +46,7 @@ class GoalConfig(Section):
 
 def goal_list(value: object) -> tuple[object, ...]:
     """A list of goals with different names."""
-    goals = distinct("goal", value)
+    goals = distinct("goal")(sequence(value))
     if len(goals) > MAX_GOALS:
         raise InvalidValueError(f"a route has at most {MAX_GOALS} goals", found=f"{len(goals)} goals")
     return goals
-
-
-def distinct(kind: str, value: object) -> tuple[object, ...]:
-    """A list of mappings whose `name` differs."""
-    items = sequence(value)
-    names = Counter(item["name"] for item in items if isinstance(item, dict) and isinstance(item.get("name"), str))
-    for name, count in names.most_common(1):
-        if count > 1:
-            raise InvalidValueError(f"give each {kind} a name of its own", found=f"{count} {kind}s named {name}")
-    return items

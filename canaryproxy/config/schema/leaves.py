@@ -71,7 +71,15 @@ HeaderName = Annotated[str, PlainValidator(rule.header_name)]
 CookieName = Annotated[str, PlainValidator(rule.cookie_name)]
 ParameterName = Annotated[str, PlainValidator(rule.parameter_name)]
 Match = Annotated[rule.MatchSpec, PlainValidator(rule.matcher)]
-PathMatch = Annotated[rule.MatchSpec, PlainValidator(rule.path_matcher)]
+PathMatch = Annotated[
+    rule.MatchSpec | None,
+    PlainValidator(rule.path_matcher),
+    Field(
+        description="Path of the request: a text (exact), or one of `exact`, `prefix` (by whole segments) and "
+        "`regex` (RE2, matches the whole path). Paths are normalised before the comparison.",
+        examples=["{prefix: /beta}"],
+    ),
+]
 Method = Annotated[str, PlainValidator(rule.method)]
 Statuses = Annotated[rule.StatusRanges, PlainValidator(rule.statuses), ShownAs(rule.statuses_text)]
 VersionTo = Annotated[VersionName, PlainValidator(choice(VersionName))]
@@ -102,6 +110,13 @@ Pem = Annotated[PemFile, PlainValidator(pem_file)]
 TokenText = Annotated[Token, PlainValidator(token)]
 TokenFile = Annotated[Token, PlainValidator(token_file)]
 Headers = dict[Annotated[str, PlainValidator(sent_header)], Annotated[HeaderValue, PlainValidator(header_value)]]
+OutboundHeaders = Annotated[
+    Headers,
+    Field(
+        description="Headers to send, written as in `routes.<name>.stable.health.headers`.",
+        examples=["{x-scope-orgid: shop}"],
+    ),
+]
 
 OnFailure = Annotated[
     Action,

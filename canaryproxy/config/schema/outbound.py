@@ -70,11 +70,7 @@ def check_https(tls: UpstreamTlsConfig | None, url: str | None) -> None:
 class OutboundConfig(Section):
     """The credentials and TLS settings of a request to another service."""
 
-    headers: leaves.Headers = Field(
-        default={},
-        description="Headers to send, written as in `routes.<name>.stable.health.headers`.",
-        examples=["{x-scope-orgid: shop}"],
-    )
+    headers: leaves.OutboundHeaders = Field(default={})
     tls: UpstreamTlsConfig | None = Field(
         default=None,
         description="TLS settings for `https://`, as in `routes.<name>.stable.tls`. Default: the certificate "

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, TypeAdapter, model_validator
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.schema import leaves
@@ -12,9 +12,9 @@ from canaryproxy.config.schema.hooks import HookConfig, NotifyConfig
 from canaryproxy.config.schema.leaves import DAY
 from canaryproxy.config.schema.rules import RuleConfig, RuleSet, rule_list
 from canaryproxy.config.schema.safety import MirrorConfig
-from canaryproxy.config.schema.section import Section, ShownAs
+from canaryproxy.config.schema.section import InvalidDocumentError, Section, ShownAs, validated
 from canaryproxy.config.types.quantity import count, duration, duration_text, percent, percent_text
-from canaryproxy.config.types.readers import choice, optional, optional_text, sequence, switch
+from canaryproxy.config.types.readers import choice, distinct, optional, optional_text, sequence, switch
 from canaryproxy.model.safety import Mirror
 from canaryproxy.rollout.plan import FULL_WEIGHT, Auto, Curve, OnTimeout, Plan, Range, Shape, Start, Step, resolved
 
@@ -83,14 +83,10 @@ def _step(value: object) -> WrittenStep:
 def _part(kind: type[Part], value: object) -> Part:
     """A part of a step with a schema of its own. Raises `InvalidValueError` for its first fault."""
     try:
-        found: Part = TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        wrong = first.get("ctx", {}).get("error")
-        where = ".".join(str(part) for part in first["loc"] if part != "[key]")
-        hint = wrong.hint if isinstance(wrong, InvalidValueError) else first["msg"]
-        raise InvalidValueError(f"{where}: {hint}" if where else hint, found="a step's rule or mirror") from None
-    return found
+        return validated(TypeAdapter(kind), value)
+    except InvalidDocumentError as error:
+        where, words = error.problems[0]
+        raise InvalidValueError(f"{where}: {words}" if where else words, found="a step's rule or mirror") from None
 
 
 def _weight(value: object) -> int:
@@ -124,9 +120,7 @@ def steps_text(value: Steps) -> str:
 
 StepsOf = Annotated[Steps, PlainValidator(steps), ShownAs(steps_text)]
 StepTimeout = Annotated[
-    float | None,
-    PlainValidator(optional(duration(1, 30 * DAY), "auto")),
-    ShownAs(optional_text(duration_text, "auto")),
+    float | None, PlainValidator(optional(duration(1, 30 * DAY), "auto")), ShownAs(optional_text(duration_text, "auto"))
 ]
 OnTimeoutWord = Annotated[OnTimeout, PlainValidator(choice(OnTimeout)), ShownAs(str)]
 StartWord = Annotated[Start, PlainValidator(choice(Start)), ShownAs(str)]
@@ -192,7 +186,7 @@ class RolloutConfig(Section):
         "the rollout.",
         examples=["100"],
     )
-    hooks: Annotated[tuple[HookConfig, ...], BeforeValidator(sequence)] = Field(
+    hooks: Annotated[tuple[HookConfig, ...], BeforeValidator(sequence), AfterValidator(distinct("hook"))] = Field(
         default=(),
         description="Webhooks: gates, which have to agree, and notifications. See below.",
         examples=["[{name: approval, when: promotion, url: 'http://approvals/shop'}]"],
@@ -203,13 +197,6 @@ class RolloutConfig(Section):
         examples=["{url: 'http://chat/hook', style: slack}"],
     )
     dry_run: leaves.DryRun = False
-
-    @model_validator(mode="after")
-    def _distinct_names(self) -> Self:
-        names = [hook.name for hook in self.hooks]
-        if len(set(names)) < len(names):
-            raise InvalidValueError("give each a name of its own", found="two hooks with one name")
-        return self
 
     @model_validator(mode="after")
     def _provable(self) -> Self:

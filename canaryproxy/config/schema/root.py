@@ -170,7 +170,7 @@ class Config(Section):
     server: ServerConfig = Field(default=ServerConfig(), description="Settings of the process. See `server` below.")
     routes: dict[leaves.RouteName, RouteConfig] = Field(
         description="Routes by name: 1 to 63 of `a-z 0-9 _ . -`, beginning with a letter or digit. "
-        "Two routes must not have the same host and path.",
+        "Two routes must not have the same host and path."
     )
 
     @property

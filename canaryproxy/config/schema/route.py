@@ -67,8 +67,7 @@ class VersionConfig(Section):
         examples=["v42"],
     )
     health: Annotated[HealthConfig | None, BeforeValidator(leaves.none_if_off)] = Field(
-        default=None,
-        description="Active health checks. `none`: each endpoint counts as healthy. See below.",
+        default=None, description="Active health checks. `none`: each endpoint counts as healthy. See below."
     )
     max_in_flight: leaves.CountOrNone = Field(
         default=None,

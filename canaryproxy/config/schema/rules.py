@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from canaryproxy.config.schema import leaves
-from canaryproxy.config.schema.goals import distinct
 from canaryproxy.config.schema.section import Section
-from canaryproxy.config.types.readers import non_empty_sequence
+from canaryproxy.config.types.readers import distinct, non_empty_sequence, sequence
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import FULL_WEIGHT
 
@@ -39,12 +38,7 @@ class RuleConfig(Section):
     methods: Annotated[tuple[leaves.Method, ...], BeforeValidator(non_empty_sequence)] = Field(
         default=(), description="Request methods, of which any may match.", examples=["[GET, HEAD]"]
     )
-    path: leaves.PathMatch | None = Field(
-        default=None,
-        description="Path of the request: a text (exact), or one of `exact`, `prefix` (by whole segments) and `regex` "
-        "(RE2, matches the whole path). Paths are normalised before the comparison.",
-        examples=["{prefix: /beta}"],
-    )
+    path: leaves.PathMatch = None
     sources: Annotated[tuple[leaves.Trusted, ...], BeforeValidator(non_empty_sequence)] = Field(
         default=(),
         description="Networks of client addresses, of which any may match. Behind `trusted_proxies` the address of the "
@@ -86,7 +80,7 @@ class RuleConfig(Section):
 
 def rule_list(value: object) -> tuple[object, ...]:
     """A list of rules with different names."""
-    return distinct("rule", value)
+    return distinct("rule")(sequence(value))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 Prometheus or another HTTP service.
 """
 
-import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -15,19 +14,13 @@ from canaryproxy.config.schema import leaves
 from canaryproxy.config.schema.outbound import OutboundConfig, UpstreamTlsConfig, check_https
 from canaryproxy.config.schema.section import Section, ShownAs
 from canaryproxy.config.types.quantity import duration, duration_text, ratio
-from canaryproxy.config.types.readers import choice
+from canaryproxy.config.types.readers import choice, matching
 
-METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+METRIC_EXPECTED = "expected the name of a metric, such as process_cpu_seconds_total"
+POINTER_EXPECTED = "expected a JSON pointer (RFC 6901), such as /data/score"
 MAX_QUERY_LENGTH = 10_000
 VERSION, ROUTE = "{{version}}", "{{route}}"
 MAX_NUMBER = 1e300
-
-
-def metric(value: object) -> str:
-    """The name of a metric."""
-    if not isinstance(value, str) or not METRIC.match(value):
-        raise InvalidValueError("expected the name of a metric, such as process_cpu_seconds_total")
-    return value
 
 
 def service(value: object) -> str:
@@ -55,13 +48,6 @@ def query(value: object) -> str:
     return value
 
 
-def pointer(value: object) -> str:
-    """A JSON pointer (RFC 6901)."""
-    if not isinstance(value, str) or (value and not value.startswith("/")) or re.search(r"~(?![01])", value):
-        raise InvalidValueError("expected a JSON pointer (RFC 6901), such as /data/score")
-    return value
-
-
 def number(value: object) -> float:
     """Any finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < MAX_NUMBER:
@@ -69,11 +55,13 @@ def number(value: object) -> float:
     return float(value)
 
 
-Metric = Annotated[str, PlainValidator(metric)]
+Metric = Annotated[str, PlainValidator(matching(r"[a-zA-Z_:][a-zA-Z0-9_:]*", METRIC_EXPECTED))]
 PerWord = Annotated[Per, PlainValidator(choice(Per)), ShownAs(str)]
 Service = Annotated[str, PlainValidator(service)]
 Query = Annotated[str, PlainValidator(query)]
-Pointer = Annotated[str, PlainValidator(pointer), ShownAs(lambda value: value or '""')]
+Pointer = Annotated[
+    str, PlainValidator(matching(r"(?s)(?:/(?:[^~]|~[01])*)?", POINTER_EXPECTED)), ShownAs(lambda value: value or '""')
+]
 Number = Annotated[float, PlainValidator(number)]
 QueryTimeout = Annotated[float, PlainValidator(duration(0.1, 60)), ShownAs(duration_text)]
 
@@ -92,11 +80,7 @@ class ResourceConfig(Section):
     port: leaves.Port | None = Field(
         default=None, description="Port of the metrics. Default: the port of the endpoint.", examples=["9102"]
     )
-    headers: leaves.Headers = Field(
-        default={},
-        description="Headers to send, written as in `routes.<name>.stable.health.headers`.",
-        examples=["{x-scope-orgid: shop}"],
-    )
+    headers: leaves.OutboundHeaders = Field(default={})
     tls: UpstreamTlsConfig | None = Field(
         default=None,
         description="TLS settings for `port`, as in `routes.<name>.stable.tls`; left out, `port` is scraped without "

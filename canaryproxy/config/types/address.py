@@ -234,17 +234,13 @@ def network(value: object) -> Network:
     """`10.0.0.0/8`, `2001:db8::/32`, or a single address, which is a network of one. IPv4-mapped IPv6 networks
     (`::ffff:10.0.0.0/104`) become IPv4 networks, since the addresses of clients are converted the same way.
     """
-    if not isinstance(value, str):
-        raise InvalidValueError(NETWORK_EXPECTED)
     try:
-        return _unmapped(ipaddress.ip_network(value))
-    except ValueError:
-        pass
-    try:
-        whole = ipaddress.ip_network(value, strict=False)
+        interface = ipaddress.ip_interface(value if isinstance(value, str) else "")
     except ValueError:
         raise InvalidValueError(NETWORK_EXPECTED) from None
-    raise InvalidValueError(f"the address has bits beyond its prefix: write {whole}")
+    if interface.ip != interface.network.network_address:
+        raise InvalidValueError(f"the address has bits beyond its prefix: write {interface.network}")
+    return _unmapped(interface.network)
 
 
 def _unmapped(written: Network) -> Network:

@@ -11,11 +11,13 @@ from dataclasses import replace
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.types.address import host_name
 from canaryproxy.config.types.match import NAME
-from canaryproxy.config.types.readers import is_off
+from canaryproxy.config.types.readers import is_off, matching
 from canaryproxy.config.types.rule import COOKIE, cookie_name, header_name
 from canaryproxy.model.table import Affinity, SameSite
 
 AFFINITY_EXPECTED = "expected none, cookie, source, {cookie: NAME, max_age: 1h} or {header: NAME}"
+
+PATH_EXPECTED = "expected a cookie's path: it begins with / and contains no ; and no space"
 
 KINDS = ("cookie", "header", "source")
 ATTRIBUTES = ("max_age", "same_site", "domain", "path", "secure", "partitioned")
@@ -67,12 +69,9 @@ def _kind(kind: str, value: object) -> Affinity:
     return Affinity("source")
 
 
-def _salt(value: object) -> str:
-    if not isinstance(value, str) or not NAME.fullmatch(value):
-        raise InvalidValueError(
-            "a salt has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as a route's name"
-        )
-    return value
+_salt = matching(
+    NAME, "a salt has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as a route's name"
+)
 
 
 def _cookie(found: Affinity, value: Mapping[object, object], read_age: Callable[[object], float]) -> Affinity:
@@ -81,7 +80,7 @@ def _cookie(found: Affinity, value: Mapping[object, object], read_age: Callable[
         max_age=round(read_age(value["max_age"])) if "max_age" in value else None,
         same_site=_same_site(value.get("same_site", "lax")),
         domain=_domain(value["domain"]) if "domain" in value else "",
-        path=_path(value.get("path", "/")),
+        path=matching(PATH, PATH_EXPECTED)(value.get("path", "/")),
         secure=_switch("secure", value.get("secure", False)),
         partitioned=_switch("partitioned", value.get("partitioned", False)),
     )
@@ -130,12 +129,6 @@ def _domain(value: object) -> str:
     except ValueError:
         return name
     raise InvalidValueError("an IP address has no subdomains: remove the cookie's domain")
-
-
-def _path(value: object) -> str:
-    if not isinstance(value, str) or not PATH.fullmatch(value):
-        raise InvalidValueError("expected a cookie's path: it begins with / and contains no ; and no space")
-    return value
 
 
 def _switch(key: str, value: object) -> bool:

@@ -54,10 +54,9 @@ def identity(cert: PemFile, key: PemFile) -> CertificateIdentity:
     try:
         private = load_pem_private_key(key.content, None)
     except TypeError:
+        hint = "give the key without a passphrase"
         raise InvalidValueError(
-            f"{key.path} is encrypted: give the key without a passphrase",
-            plain="a `key` that is encrypted",
-            plain_hint="give the key without a passphrase",
+            f"{key.path} is encrypted: {hint}", plain="an encrypted `key`", plain_hint=hint
         ) from None
     except ValueError:
         raise InvalidValueError(

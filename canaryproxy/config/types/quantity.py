@@ -42,27 +42,20 @@ def duration(minimum: float, maximum: float) -> Callable[[object], float]:
 
     def read(value: object) -> float:
         number = _number(value)
-        if number is not None:
-            return _unitless_duration(number, minimum, expected)
-        if not isinstance(value, str) or len(value) > _MAX_LENGTH:
+        if number == 0 and minimum == 0:
+            return 0.0
+        text = value if number is None else _plain(number)
+        if not isinstance(text, str) or len(text) > _MAX_LENGTH:
             raise InvalidValueError(expected)
-        match = _DURATION.fullmatch(value)
+        match = _DURATION.fullmatch(text)
         if match is None:
-            raise InvalidValueError(_duration_hint(value, expected))
+            raise InvalidValueError(_duration_hint(text, expected))
         seconds = float(Decimal(match[1]) * _UNITS_OF_TIME[match[2]])
         if not minimum <= seconds <= maximum:
             raise InvalidValueError(expected)
         return seconds
 
     return read
-
-
-def _unitless_duration(number: Decimal, minimum: float, expected: str) -> float:
-    if number == 0 and minimum == 0:
-        return 0.0
-    if not 0 < number < 10**9:
-        raise InvalidValueError(expected)
-    raise InvalidValueError(f"a duration needs its unit: write {_plain(number)}s or {_plain(number)}ms")
 
 
 def _duration_hint(value: str, expected: str) -> str:
@@ -74,7 +67,7 @@ def _duration_hint(value: str, expected: str) -> str:
         return f"write it with one unit: {duration_text(float(seconds))}"
     if _DURATION.fullmatch(tidy):
         return f"write {tidy}"
-    if _NUMBER.fullmatch(tidy):
+    if _NUMBER.fullmatch(tidy) and float(tidy):
         return f"a duration needs its unit: write {tidy}s or {tidy}ms"
     return expected
 
@@ -150,6 +143,18 @@ def _percent_of_text(value: str) -> Decimal | None:
     if "%" in value:
         raise InvalidValueError(f"write {bare}%")
     raise InvalidValueError(f"a percentage in quotes needs its sign: write {bare} without the quotes, or {bare}%")
+
+
+def percent_within(minimum: int, maximum: int) -> Callable[[object], int]:
+    """A reader of percentages within [minimum, maximum] basis points."""
+
+    def read(value: object) -> int:
+        points = percent(value)
+        if not minimum <= points <= maximum:
+            raise InvalidValueError(f"expected a percentage from {percent_text(minimum)} to {percent_text(maximum)}")
+        return points
+
+    return read
 
 
 def percent_text(points: int) -> str:

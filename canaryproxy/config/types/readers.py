@@ -4,6 +4,8 @@ Pure functions that raise `InvalidValueError`. YAML lists come out as tuples, si
 """
 
 import os
+import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar, get_args
 
@@ -62,15 +64,20 @@ def optional_text(text: Callable[[Any], str], word: str = "none") -> Callable[[A
     return lambda value: word if value is None else text(value)
 
 
-def file_path(expected: str) -> Callable[[object], str]:
-    """A reader of the path of a file that is opened later."""
+def matching(pattern: str | re.Pattern[str], expected: str) -> Callable[[object], str]:
+    """A reader of a text that matches a regular expression as a whole."""
 
     def read(value: object) -> str:
-        if not isinstance(value, str) or not value.strip() or "\0" in value:
-            raise InvalidValueError(expected)
-        return value
+        if isinstance(value, str) and re.fullmatch(pattern, value):
+            return value
+        raise InvalidValueError(expected)
 
     return read
+
+
+def file_path(expected: str) -> Callable[[object], str]:
+    """A reader of the path of a file that is opened later."""
+    return matching(r"(?s)(?!\s*\Z)[^\0]+", expected)
 
 
 def socket_path(value: object) -> str:
@@ -88,6 +95,19 @@ def sequence(value: object) -> tuple[object, ...]:
     raise InvalidValueError(
         f"expected a list: write [{value}]" if isinstance(value, str) and value else "expected a list"
     )
+
+
+def distinct(kind: str) -> Callable[[tuple[T, ...]], tuple[T, ...]]:
+    """A check that the names of mappings or sections in a list differ; `kind` is the word for one of them."""
+
+    def check(items: tuple[T, ...]) -> tuple[T, ...]:
+        found = [item.get("name") if isinstance(item, dict) else getattr(item, "name", None) for item in items]
+        for name, count in Counter(name for name in found if isinstance(name, str)).most_common(1):
+            if count > 1:
+                raise InvalidValueError(f"give each {kind} a name of its own", found=f"{count} {kind}s named {name}")
+        return items
+
+    return check
 
 
 def non_empty_sequence(value: object) -> tuple[object, ...]:

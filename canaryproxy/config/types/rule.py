@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.types.match import exact_path, path_prefix
-from canaryproxy.config.types.readers import is_off, non_empty_sequence
+from canaryproxy.config.types.readers import is_off, matching, non_empty_sequence
 from canaryproxy.model.fields import UNMATCHED, is_x_forwarded
 from canaryproxy.model.goal import REACHED
 from canaryproxy.model.rule import Kind
@@ -60,18 +60,14 @@ def header_name(value: object) -> str:
     return name
 
 
-def cookie_name(value: object) -> str:
-    """The name of a cookie; case-sensitive."""
-    if not isinstance(value, str) or not TOKEN.fullmatch(value):
-        raise InvalidValueError("expected a cookie's name: letters, digits and !#$%&'*+-.^_`|~")
-    return value
+cookie_name = matching(TOKEN, "expected a cookie's name: letters, digits and !#$%&'*+-.^_`|~")
+"""The reader of the name of a cookie, which is case-sensitive."""
 
 
-def parameter_name(value: object) -> str:
-    """The name of a query parameter, percent-decoded."""
-    if not isinstance(value, str) or not value or len(value) > MAX_VALUE_LENGTH or not TEXT.fullmatch(value):
-        raise InvalidValueError("expected a parameter's name, such as preview")
-    return value
+parameter_name = matching(
+    rf"(?!\Z)(?=.{{1,{MAX_VALUE_LENGTH}}}\Z){TEXT.pattern}", "expected a parameter's name, such as preview"
+)
+"""The reader of the name of a query parameter, percent-decoded."""
 
 
 def matcher(value: object) -> MatchSpec:

@@ -50,7 +50,7 @@ def test_token_files_are_watched(tmp_path: Path) -> None:
         ("hooks: [{name: a, when: end, url: 'x'}]", "expected a URL"),
         (
             "hooks: [{name: a, when: end, url: 'http://x'}, {name: a, when: end, url: 'http://x'}]",
-            "two hooks with one name",
+            "2 hooks named a; give each hook a name of its own",
         ),
         ("hooks: [{name: a, when: end, url: 'http://x', token: a, token_file: /nowhere}]", "cannot be read"),
         ("notify: {url: 'http://x', min_severity: loud}", "expected info, warning or critical"),

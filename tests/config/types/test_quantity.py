@@ -157,6 +157,7 @@ def test_every_millisecond_survives_writing_and_reading(milliseconds: int) -> No
         ("1m30s", "write it with one unit: 90s"),
         ("1h30m", "write it with one unit: 90m"),
         ("5 S", "write 5s"),
+        (-1, "a duration cannot be negative; expected a duration from 1ms to 1h, such as 500ms, 10s or 5m"),
         ("-5s", "a duration cannot be negative; expected a duration from 1ms to 1h, such as 500ms, 10s or 5m"),
     ],
 )
@@ -166,9 +167,7 @@ def test_a_duration_nearly_right_is_corrected(written: object, hint: str) -> Non
     assert wrong.value.hint == hint
 
 
-@pytest.mark.parametrize(
-    "written", ["2h", "0s", "0.5ms", 0, -1, nan, inf, True, None, "", "s", "1d", "1e3s", [], "9" * 99]
-)
+@pytest.mark.parametrize("written", ["2h", "0s", "0.5ms", 0, nan, inf, True, None, "", "s", "1d", "1e3s", [], "9" * 99])
 def test_a_duration_out_of_range_or_unreadable_is_reported_the_range(written: object) -> None:
     with pytest.raises(InvalidValueError) as wrong:
         duration(0.001, 3600)(written)
