@@ -2,7 +2,7 @@
 
 `load` runs the steps: `yaml` reads the text into a plain tree with positions and expands `${ENV}`; `short_form`
 converts it to the full form; `schema` validates it and adds defaults, with the readers of `types` for single values;
-`conflicts` and `unused_weights` check entries against each other. `diagnose` converts all faults to `ConfigProblem`s,
+`conflicts` checks entries against each other. `diagnose` converts all faults to `ConfigProblem`s,
 which are raised together as a `ConfigError`.
 """
 

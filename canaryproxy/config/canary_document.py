@@ -1,6 +1,4 @@
-"""A canary as plain data outside a config file: a document of the API or of the stored state, in the form of the
-config.
-"""
+"""A canary outside a config file: a document of the API or of the stored state, in the form of the config."""
 
 import json
 from dataclasses import dataclass, field

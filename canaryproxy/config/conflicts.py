@@ -1,16 +1,24 @@
-"""Conflicts between entries: two routes with the same host and path, two listeners with overlapping addresses.
+"""Entries that do not fit together: two routes with the same host and path, two listeners with overlapping addresses,
+and weights and rules for a canary that the route does not have.
 
-Pure, on the tree in its full form, so that conflicts are reported together with all other problems. Invalid entries are
-skipped here: the schema reports them.
+Pure, on the tree in its full form, so that these faults are reported together with all others, each at its own line.
+Invalid entries are skipped here: the schema reports them.
 """
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 
 from canaryproxy.config.problems import InvalidValueError, Loc, path_text
 from canaryproxy.config.schema.root import SchemaFault
+from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.config.types.address import Address, listen_address, overlap
 from canaryproxy.config.types.match import host_pattern, path_prefix
+from canaryproxy.config.types.quantity import percent
+from canaryproxy.config.types.readers import is_off
 from canaryproxy.config.yaml.document import SourceValue, YamlTree
+from canaryproxy.model.table import FULL_WEIGHT
+
+NO_CANARY = "the route has no canary"
 
 MAX_CONFLICTS = 100_000
 """Pairs of host and path in one config: far more than a real gateway has, and quick to check."""
@@ -111,3 +119,55 @@ def _overlap(address: Address, other: Address, where: str, expanded: bool) -> In
     if expanded:
         hint, found = f"remove one; {where} listens on it already", "an address a second time"
     return InvalidValueError(hint, found=found, plain=found)
+
+
+def find_unused_weights(tree: YamlTree) -> Iterator[SchemaFault]:
+    """A fault for every key that would send requests to a canary, in routes without one."""
+    routes = tree.get("routes") if isinstance(tree, dict) else None
+    for name, route in routes.items() if isinstance(routes, dict) else ():
+        if isinstance(route, dict) and _plain(route):
+            yield from _unused_weight(route, ("routes", name))
+            yield from _unused_rules(route.get("rules"), ("routes", name, "rules"))
+
+
+def _plain(route: dict[str, YamlTree]) -> bool:
+    """Whether a route is meant to have no canary. For a misspelt `canary`, only the misspelt key is reported."""
+    if "canary" in route:
+        return is_off(route["canary"])
+    unknown = [key for key in route if key not in RouteConfig.model_fields]
+    return not difflib.get_close_matches("canary", unknown, n=1, cutoff=0.7)
+
+
+def _unused_weight(route: dict[str, YamlTree], top: Loc) -> Iterator[SchemaFault]:
+    weight = _share(route, "weight", 0)
+    if weight:
+        found, plain = f"a weight of {weight / 100:g} %, but {NO_CANARY}", f"a weight above 0, but {NO_CANARY}"
+        yield _fault((*top, "weight"), "add the canary, or remove the weight", found, plain)
+
+
+def _unused_rules(rules: YamlTree, top: Loc) -> Iterator[SchemaFault]:
+    for number, rule in enumerate(rules) if isinstance(rules, list) else ():
+        if not isinstance(rule, dict):
+            continue
+        share = _share(rule, "percent", FULL_WEIGHT)
+        if rule.get("to") == "canary":
+            found = f"a rule to the canary, but {NO_CANARY}"
+            yield _fault((*top, number), "add the canary, or remove the rule", found)
+        elif rule.get("to") == "stable" and share is not None and share < FULL_WEIGHT:
+            found = f"a rule that sends {(FULL_WEIGHT - share) / 100:g} % to the canary, but {NO_CANARY}"
+            plain = f"a rule that sends requests to the canary, but {NO_CANARY}"
+            yield _fault((*top, number), "add the canary, or remove `percent`", found, plain)
+
+
+def _fault(loc: Loc, hint: str, found: str, plain: str | None = None) -> SchemaFault:
+    return SchemaFault(loc, "value", InvalidValueError(hint, found=found, plain=plain))
+
+
+def _share(mapping: dict[str, YamlTree], key: str, default: int) -> int | None:
+    """A percentage in basis points; None for an invalid value."""
+    if key not in mapping:
+        return default
+    try:
+        return percent(mapping[key])
+    except InvalidValueError:
+        return None

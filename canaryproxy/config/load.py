@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from canaryproxy.config.conflicts import find_conflicts
+from canaryproxy.config.conflicts import find_conflicts, find_unused_weights
 from canaryproxy.config.diagnose import Diagnosis
 from canaryproxy.config.problems import ConfigError, ConfigProblem, Loc
 from canaryproxy.config.schema.root import Config, SchemaError, SchemaFault, validate
 from canaryproxy.config.short_form import full_form
 from canaryproxy.config.types.files import read_bounded
 from canaryproxy.config.types.readers import is_off
-from canaryproxy.config.unused_weights import find_unused_weights
 from canaryproxy.config.yaml.document import MAX_BYTES, Document, SourceValue, YamlTree, read_document
 from canaryproxy.config.yaml.nodes import UnreadableYamlError
 from canaryproxy.config.yaml.scalars import typed_scalar

@@ -101,9 +101,7 @@ class AdminConfig(Section):
 
 
 class ProbesConfig(Section):
-    """Listeners for kubelet and Prometheus, on a port and a Unix socket. They serve only `/healthz`, `/readyz` and
-    `/metrics`.
-    """
+    """Separate listeners, a port and a Unix socket, that serve only `/healthz`, `/readyz` and `/metrics`."""
 
     listen: leaves.Listen | None = Field(
         default=None,

@@ -18,7 +18,7 @@ from canaryproxy.config.schema import leaves
 from canaryproxy.config.schema.section import Section, ShownAs
 from canaryproxy.config.schema.sources import CheckConfig, ResourceConfig
 from canaryproxy.config.types.quantity import duration, duration_text, percent, percent_text, percent_within, ratio
-from canaryproxy.config.types.readers import choice, distinct, matching, optional, optional_text, sequence
+from canaryproxy.config.types.readers import choice, distinct, matching, optional, sequence
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition
 from canaryproxy.model.table import FULL_WEIGHT
@@ -38,10 +38,8 @@ user_agent = matching(r"(?! *\Z)[\x20-\x7e]+", "expected the beginning of a User
 Confidence = Annotated[int, PlainValidator(percent_within(8000, 9999)), ShownAs(percent_text)]
 Floor = Annotated[int, PlainValidator(percent_within(0, 2000)), ShownAs(percent_text)]
 Unit = Annotated[UnitName, PlainValidator(choice(UnitName)), ShownAs(str)]
-MaxPercent = Annotated[int | None, PlainValidator(optional(percent)), ShownAs(optional_text(percent_text))]
-MaxTime = Annotated[
-    float | None, PlainValidator(optional(duration(0.001, 3600))), ShownAs(optional_text(duration_text))
-]
+MaxPercent = Annotated[int | None, PlainValidator(optional(percent)), ShownAs(percent_text)]
+MaxTime = Annotated[float | None, PlainValidator(optional(duration(0.001, 3600))), ShownAs(duration_text)]
 Quantile = Annotated[int, PlainValidator(quantile), ShownAs(lambda value: f"p{value}")]
 UserAgent = Annotated[str, PlainValidator(user_agent)]
 
@@ -243,9 +241,7 @@ class AnalysisConfig(Section):
         return asked or judged or self.limits is not None
 
     def spec(self, goals: tuple[Goal, ...], prove_above: int = 5000) -> AnalysisSpec:
-        """The specification for the judge, with the goals of the route. Weights above `prove_above` (basis points) need
-        a proof.
-        """
+        """The specification for the judge. Weights above `prove_above` (basis points) need a proof."""
         shown = {one.goal: one for one in self.goals}
         return AnalysisSpec(
             confidence=self.confidence / FULL_WEIGHT,

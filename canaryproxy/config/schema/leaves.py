@@ -14,7 +14,7 @@ from canaryproxy.config.types.address import Address, Origin, listen_address, ne
 from canaryproxy.config.types.affinity import affinity, affinity_text
 from canaryproxy.config.types.certificate import PemFile, pem_file
 from canaryproxy.config.types.quantity import count, duration, duration_text, percent_text, size, size_text
-from canaryproxy.config.types.readers import choice, file_path, is_off, optional, optional_text, socket_path, switch
+from canaryproxy.config.types.readers import choice, file_path, is_off, optional, socket_path, switch
 from canaryproxy.config.types.secret import HeaderValue, Token, header_value, no_auth, sent_header, token, token_file
 from canaryproxy.model.forwarded import Family
 from canaryproxy.model.settings import Network
@@ -28,32 +28,22 @@ ShortDuration = Annotated[float, PlainValidator(duration(0.001, 600)), ShownAs(d
 Duration = Annotated[float, PlainValidator(duration(0.001, DAY)), ShownAs(duration_text)]
 LongDuration = Annotated[float, PlainValidator(duration(0, DAY)), ShownAs(duration_text)]
 LongDurationOrNever = Annotated[
-    float | None, PlainValidator(optional(duration(0, DAY), "never")), ShownAs(optional_text(duration_text, "never"))
+    float | None, PlainValidator(optional(duration(0, DAY), "never")), ShownAs(duration_text, "never")
 ]
 Period = Annotated[float, PlainValidator(duration(1, HOUR)), ShownAs(duration_text)]
 BucketBound = Annotated[float, PlainValidator(duration(0.0001, HOUR)), ShownAs(duration_text)]
 Count = Annotated[int, PlainValidator(count(1, 1_000_000)), ShownAs(str)]
-CountOrNone = Annotated[
-    int | None, PlainValidator(optional(count(1, 1_000_000), meaning=" for no limit")), ShownAs(optional_text(str))
-]
+CountOrNone = Annotated[int | None, PlainValidator(optional(count(1, 1_000_000))), ShownAs(str)]
 FieldCount = Annotated[int, PlainValidator(count(1, 10_000)), ShownAs(str)]
-WorkerCount = Annotated[
-    int | None, PlainValidator(optional(count(1, 256), "auto")), ShownAs(optional_text(str, "auto"))
-]
+WorkerCount = Annotated[int | None, PlainValidator(optional(count(1, 256), "auto")), ShownAs(str, "auto")]
 Port = Annotated[int, PlainValidator(count(1, 65_535, "a port"))]
 CopySize = Annotated[int, PlainValidator(size(0, _KIB**2)), ShownAs(size_text)]
 HeadSize = Annotated[int, PlainValidator(size(_KIB, 16 * _KIB**2)), ShownAs(size_text)]
 TargetSize = Annotated[int, PlainValidator(size(64, _KIB**2)), ShownAs(size_text)]
-BodySize = Annotated[
-    int | None, PlainValidator(optional(size(1, 2**40), meaning=" for no limit")), ShownAs(optional_text(size_text))
-]
-BufferSize = Annotated[
-    int | None, PlainValidator(optional(size(_KIB**2, 2**40), "auto")), ShownAs(optional_text(size_text, "auto"))
-]
+BodySize = Annotated[int | None, PlainValidator(optional(size(1, 2**40))), ShownAs(size_text)]
+BufferSize = Annotated[int | None, PlainValidator(optional(size(_KIB**2, 2**40), "auto")), ShownAs(size_text, "auto")]
 Percent = Annotated[int, PlainValidator(quantity.percent), ShownAs(percent_text)]
-Multiple = Annotated[
-    float | None, PlainValidator(optional(quantity.multiple)), ShownAs(optional_text(lambda value: f"{value:g}"))
-]
+Multiple = Annotated[float | None, PlainValidator(optional(quantity.multiple)), ShownAs(lambda value: f"{value:g}")]
 Switch = Annotated[bool, PlainValidator(switch), ShownAs(lambda value: str(value).lower())]
 
 Url = Annotated[Origin, PlainValidator(origin)]
@@ -95,7 +85,7 @@ StatePath = Annotated[str, PlainValidator(file_path("expected the path of a file
 LogPath = Annotated[
     str, PlainValidator(file_path("expected the path of a file, or - for standard output")), ShownAs(str)
 ]
-SocketPath = Annotated[str | None, PlainValidator(optional(socket_path)), ShownAs(optional_text(str))]
+SocketPath = Annotated[str | None, PlainValidator(optional(socket_path)), ShownAs(str)]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogLevelWord = Annotated[LogLevel, PlainValidator(choice(LogLevel)), ShownAs(str)]
 LogFormat = Literal["json", "text"]

@@ -1,6 +1,4 @@
-"""Sections of requests that canaryproxy sends itself, in health checks, external checks and webhooks: TLS and
-credentials. Their secrets are never shown.
-"""
+"""The sections of TLS and credentials for requests of canaryproxy itself: checks and webhooks."""
 
 from collections.abc import Mapping
 from typing import Self

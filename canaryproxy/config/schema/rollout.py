@@ -14,7 +14,7 @@ from canaryproxy.config.schema.rules import RuleConfig, RuleSet, rule_list
 from canaryproxy.config.schema.safety import MirrorConfig
 from canaryproxy.config.schema.section import InvalidDocumentError, Section, ShownAs, validated
 from canaryproxy.config.types.quantity import count, duration, duration_text, percent, percent_text
-from canaryproxy.config.types.readers import choice, distinct, optional, optional_text, sequence, switch
+from canaryproxy.config.types.readers import choice, distinct, optional, sequence, switch
 from canaryproxy.model.safety import Mirror
 from canaryproxy.rollout.plan import FULL_WEIGHT, Auto, Curve, OnTimeout, Plan, Range, Shape, Start, Step, resolved
 
@@ -120,16 +120,14 @@ def steps_text(value: Steps) -> str:
 
 StepsOf = Annotated[Steps, PlainValidator(steps), ShownAs(steps_text)]
 StepTimeout = Annotated[
-    float | None, PlainValidator(optional(duration(1, 30 * DAY), "auto")), ShownAs(optional_text(duration_text, "auto"))
+    float | None, PlainValidator(optional(duration(1, 30 * DAY), "auto")), ShownAs(duration_text, "auto")
 ]
 OnTimeoutWord = Annotated[OnTimeout, PlainValidator(choice(OnTimeout)), ShownAs(str)]
 StartWord = Annotated[Start, PlainValidator(choice(Start)), ShownAs(str)]
 RollbackStep = Annotated[
-    float | None,
-    PlainValidator(optional(duration(0.1, DAY), "immediate")),
-    ShownAs(optional_text(duration_text, "immediate")),
+    float | None, PlainValidator(optional(duration(0.1, DAY), "immediate")), ShownAs(duration_text, "immediate")
 ]
-MaxFailed = Annotated[int | None, PlainValidator(optional(count(1, 1_000_000_000))), ShownAs(optional_text(str))]
+MaxFailed = Annotated[int | None, PlainValidator(optional(count(1, 1_000_000_000))), ShownAs(str)]
 MaxDuration = Annotated[float, PlainValidator(duration(1, 365 * DAY)), ShownAs(duration_text)]
 
 

@@ -11,11 +11,10 @@ from canaryproxy.analysis.spec import AnalysisSpec
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.schema import leaves
 from canaryproxy.config.schema.analysis import AnalysisConfig, known_goals
-from canaryproxy.config.schema.goals import GoalConfig, goal_list
 from canaryproxy.config.schema.health import HealthConfig
 from canaryproxy.config.schema.outbound import UpstreamTlsConfig, check_https
 from canaryproxy.config.schema.rollout import RolloutConfig
-from canaryproxy.config.schema.rules import RuleConfig, RuleSet, rule_list
+from canaryproxy.config.schema.rules import GoalConfig, RuleConfig, RuleSet, goal_list, rule_list
 from canaryproxy.config.schema.safety import MirrorConfig, ShieldConfig, defaults_if_true
 from canaryproxy.config.schema.section import Section, as_written
 from canaryproxy.config.types.address import Origin

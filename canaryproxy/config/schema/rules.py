@@ -1,4 +1,4 @@
-"""The section of a rule: an exception to the weight."""
+"""The sections of rules, which are exceptions to the weight, and of goals, which are business events."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,17 +6,20 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
+from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.schema import leaves
 from canaryproxy.config.schema.section import Section
 from canaryproxy.config.types.readers import distinct, non_empty_sequence, sequence
+from canaryproxy.model.goal import REACHED, Goal
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import FULL_WEIGHT
 
+MAX_GOALS = 100
+"""Goals of one route: each has metric series of its own."""
+
 
 class RuleConfig(Section):
-    """An exception to the weight. A request matches if it meets all conditions; a rule without conditions matches every
-    request.
-    """
+    """An exception to the weight, for requests that meet all conditions. Without conditions it matches all."""
 
     name: leaves.RuleName = Field(description="Name in metrics and logs, unique in the route.", examples=["testers"])
     headers: dict[leaves.HeaderName, leaves.Match] = Field(
@@ -95,3 +98,40 @@ class RuleSet:
         return tuple(
             Rule(rule.name, rule.conditions, rule.to, rule.percent, rule.preview, rule.analyse) for rule in self.rules
         )
+
+
+class GoalConfig(Section):
+    """A business event: a response that meets all conditions. One with only a name is reported through the API."""
+
+    name: leaves.RuleName = Field(
+        description="Name in metrics and stats, unique in the route.", examples=["add_to_cart"]
+    )
+    method: leaves.Method | None = Field(default=None, description="Method of the request.", examples=["POST"])
+    path: leaves.PathMatch = None
+    status: leaves.Statuses = Field(
+        default=REACHED, description="Statuses of responses that are counted.", examples=["201"]
+    )
+    header: leaves.HeaderName | None = Field(
+        default=None,
+        description="Response header that contains the value of the event: digits, with at most six decimals. A "
+        "response without this header, or with any other text in it, is not counted. Values above 1,000,000,000 are "
+        "reduced to that. Without this key every event has the value 1.",
+        examples=["x-order-value"],
+    )
+
+    @property
+    def goal(self) -> Goal:
+        """The goal for the routing table."""
+        conditions = [] if self.method is None else [Condition("method", "in", (self.method,))]
+        if self.path is not None:
+            conditions.append(Condition("path", *self.path))
+        reported = not self.model_fields_set - {"name"}
+        return Goal(self.name, tuple(conditions), self.status, self.header or "", reported)
+
+
+def goal_list(value: object) -> tuple[object, ...]:
+    """A list of goals with different names."""
+    goals = distinct("goal")(sequence(value))
+    if len(goals) > MAX_GOALS:
+        raise InvalidValueError(f"a route has at most {MAX_GOALS} goals", found=f"{len(goals)} goals")
+    return goals

@@ -25,9 +25,14 @@ FileValue = PemFile | Token | HeaderValue
 
 @dataclass(frozen=True, slots=True)
 class ShownAs:
-    """How a value of this kind is written in a config, for the reference and for `as_written`."""
+    """How a value of this kind is written in a config, and the word for None, for the reference and `as_written`."""
 
-    text: Callable[..., str]
+    write: Callable[[Any], str]
+    none: str = "none"
+
+    def text(self, value: object) -> str:
+        """The value as written."""
+        return self.none if value is None else self.write(value)
 
 
 class Section(BaseModel):
@@ -45,9 +50,7 @@ class InvalidDocumentError(ValueError):
 
 
 def validated(adapter: TypeAdapter[T], data: object, skip: int = 0) -> T:
-    """A part of a config from plain data; `skip` parts at the front of each path are not shown. Raises
-    `InvalidDocumentError`.
-    """
+    """A part of a config from plain data. Raises `InvalidDocumentError`, with `skip` parts cut off each path."""
     try:
         return adapter.validate_python(data)
     except ValidationError as error:

@@ -1,6 +1,4 @@
-"""The sections of external data about the versions: resource metrics of their endpoints, and checks that query
-Prometheus or another HTTP service.
-"""
+"""The sections of resource checks, and of external checks that query Prometheus or another service."""
 
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -67,9 +65,7 @@ QueryTimeout = Annotated[float, PlainValidator(duration(0.1, 60)), ShownAs(durat
 
 
 class ResourceConfig(Section):
-    """A resource that the versions use, compared per request. Each endpoint exposes the metric in the format of
-    Prometheus.
-    """
+    """A resource metric, compared per request. Each endpoint exposes it in the format of Prometheus."""
 
     name: leaves.RuleName = Field(description="Name of the check, unique in the route.", examples=["cpu"])
     scrape: leaves.Target = Field(

@@ -42,10 +42,8 @@ def choice(literal: Any) -> Callable[[object], Any]:
     return read
 
 
-def optional(read: Callable[[object], T], word: str = "none", meaning: str = "") -> Callable[[object], T | None]:
-    """A reader that also accepts `word`, as None. Where the word is `none`, `off`, false or no value do as well.
-    `meaning` is added to the word in the error message.
-    """
+def optional(read: Callable[[object], T], word: str = "none") -> Callable[[object], T | None]:
+    """A reader that also accepts `word`, as None. For `none` it also accepts `off`, false and no value."""
 
     def read_optional(value: object) -> T | None:
         if value == word or (word == "none" and is_off(value)):
@@ -53,15 +51,10 @@ def optional(read: Callable[[object], T], word: str = "none", meaning: str = "")
         try:
             return read(value)
         except InvalidValueError as wrong:
-            more = f", or `{word}`{meaning}" if "expected " in wrong.hint else ""
+            more = f", or `{word}`" if "expected " in wrong.hint else ""
             raise InvalidValueError(f"{wrong.hint}{more}", found=wrong.found) from None
 
     return read_optional
-
-
-def optional_text(text: Callable[[Any], str], word: str = "none") -> Callable[[Any], str]:
-    """The writer for a value of `optional`: `text` writes the value, `word` stands for None."""
-    return lambda value: word if value is None else text(value)
 
 
 def matching(pattern: str | re.Pattern[str], expected: str) -> Callable[[object], str]:

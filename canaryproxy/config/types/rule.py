@@ -47,9 +47,7 @@ class MatchSpec(NamedTuple):
 
 
 def header_name(value: object) -> str:
-    """The name of a header field, in lower case. Fields that versions do not receive as the client sent them are
-    refused.
-    """
+    """The name of a header field, in lower case. Fields that are not forwarded unchanged are refused."""
     if not isinstance(value, str) or not TOKEN.fullmatch(value):
         raise InvalidValueError("expected a header's name, such as x-internal-tester")
     name = value.lower()
@@ -217,9 +215,7 @@ def upgrades(value: object) -> tuple[str, ...]:
 
 
 def forwarded_name(value: object) -> str:
-    """An X-Forwarded-* field that is forwarded from any client, in lower case; not one of those that canaryproxy
-    writes.
-    """
+    """The name of an X-Forwarded-* field, in lower case. Fields that canaryproxy writes are refused."""
     name = value.lower() if isinstance(value, str) else ""
     if not TOKEN.fullmatch(name) or not is_x_forwarded(name.encode("ascii")) or "_" in name:
         raise InvalidValueError("expected the name of an X-Forwarded-* field, such as x-forwarded-prefix")
