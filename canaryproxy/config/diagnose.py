@@ -59,7 +59,9 @@ class Diagnosis:
         shown = {loc for loc, _, _ in self._document.faults}
         for loc, position, wrong in self._document.faults:
             yield ConfigProblem(self._file, *position, path_text(loc), wrong.found or "", wrong.hint)
-        written = [fault._replace(loc=self._written(fault.loc)) for fault in faults]
+        written = list(faults)
+        if self._short:  # the document has neither `routes` nor the name of the route
+            written = [one._replace(loc=one.loc[2:]) if one.loc[:1] == ("routes",) else one for one in written]
         meant = self._meant(written)
         count = 0
         for fault in written:
@@ -72,9 +74,6 @@ class Diagnosis:
                 yield ConfigProblem(self._file, None, None, "", "more problems", hint)
                 return
             yield self._problem(fault, meant)
-
-    def _written(self, loc: Loc) -> Loc:
-        return loc[2:] if self._short and loc[:2] == ("routes", DEFAULT_ROUTE) else loc
 
     def _nearest(self, loc: Loc) -> Loc:
         """The longest part of a path that occurs in the text."""
@@ -105,9 +104,10 @@ class Diagnosis:
             return self._at(loc, loc, *self._unknown(loc, meant))
         wrong = fault.wrong or self._mapping_expected(loc)
         found, hint = wrong.found or f"found {self._shown(loc)}", wrong.hint
-        if wrong.found is None and _is_called(loc):
+        if wrong.found is None and loc[-1:] and loc[-1] in CALLED and not SENT.isdisjoint(loc[:-1]):
             found = self._called(loc)
-        if self._is_secret(loc) and not (_is_shown(loc) and wrong.found is not None):
+        described = loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
+        if self._is_secret(loc) and not (described and wrong.found is not None):
             found, hint = "a value that is not shown", f"write it like {self._example(loc)}"
         elif self._variables(loc):
             found, hint = self._unvalued(loc, wrong)
@@ -118,7 +118,8 @@ class Diagnosis:
         source_value = self._document.source_values[loc]
         if wrong.plain is not None:
             wrong = wrong.plain
-        elif source_value.variables or not self._is_section(loc):
+        elif source_value.variables or (loc and not self._section(loc)):
+            # A section is handled below: each of its keys has faults of its own, and its own fault shows no value.
             return self._placeholder(loc, source_value), wrong.expected or f"write it like {self._example(loc)}"
         return wrong.found or self._placeholder(loc, source_value), wrong.hint
 
@@ -157,10 +158,6 @@ class Diagnosis:
             if len(path) == len(full) and all(one in ("*", other) for one, other in zip(path, full, strict=True)):
                 return path
         return ()
-
-    def _is_section(self, loc: Loc) -> bool:
-        """Whether a path is a section. Its keys have faults of their own, its own fault is about all of them."""
-        return not loc or bool(self._section(loc))
 
     def _keys(self, loc: Loc) -> list[str]:
         keys = list(fields_of(SECTIONS[self._section(loc)]))
@@ -233,14 +230,6 @@ def _quoted(text: str) -> str:
         text = _QUERY.sub("...", _USER.sub("...", text), count=1)
     short = text if len(text) <= _MAX_SHOWN_LENGTH else text[:_MAX_SHOWN_LENGTH] + "..."
     return json.dumps(short, ensure_ascii=False)
-
-
-def _is_shown(loc: Loc) -> bool:
-    return loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
-
-
-def _is_called(loc: Loc) -> bool:
-    return loc[-1:] != () and loc[-1] in CALLED and not SENT.isdisjoint(loc[:-1])
 
 
 def _is_sent(loc: Loc) -> bool:

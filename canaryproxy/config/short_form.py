@@ -32,7 +32,7 @@ def full_form(tree: YamlTree) -> Shaped:
     if tree is None or tree == {}:
         return _wrong(TWO_LINES, "an empty config")
     if not isinstance(tree, dict):
-        if isinstance(tree, str) and ":" in tree:
+        if isinstance(tree, str) and ":" in tree:  # YAML reads `stable:http://a` as one text
             return _wrong("put a space after the colon: `key: value`", "text without keys")
         return _wrong(TWO_LINES, "a list without keys" if isinstance(tree, list) else "a value without a key")
     if "routes" in tree:

@@ -68,6 +68,7 @@ def _sentence(kind: str, wrong: object) -> str:
 
 def fields_of(section: type[Section]) -> dict[str, FieldInfo]:
     """The keys of a section: its own first, then those that it shares with other sections."""
+    # Not `__annotations__`: Python 3.14 evaluates annotations lazily.
     names = dict.fromkeys(key for kind in section.__mro__ for key in inspect.get_annotations(kind))
     return {key: section.model_fields[key] for key in names if key in section.model_fields}
 

@@ -17,8 +17,8 @@ from canaryproxy.config.types.readers import choice, matching
 METRIC_EXPECTED = "expected the name of a metric, such as process_cpu_seconds_total"
 POINTER_EXPECTED = "expected a JSON pointer (RFC 6901), such as /data/score"
 MAX_QUERY_LENGTH = 10_000
-VERSION, ROUTE = "{{version}}", "{{route}}"
 MAX_NUMBER = 1e300
+VERSION, ROUTE = "{{version}}", "{{route}}"
 
 
 def service(value: object) -> str:

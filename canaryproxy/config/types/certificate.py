@@ -53,7 +53,7 @@ def identity(cert: PemFile, key: PemFile) -> CertificateIdentity:
     leaf = certificates(cert)[0]
     try:
         private = load_pem_private_key(key.content, None)
-    except TypeError:
+    except TypeError:  # the library's error for a missing passphrase
         hint = "give the key without a passphrase"
         raise InvalidValueError(
             f"{key.path} is encrypted: {hint}", plain="an encrypted `key`", plain_hint=hint

@@ -69,18 +69,13 @@ def host_pattern(value: object) -> str:
     host, colon, _ = value.partition(":")
     if colon and value.count(":") == 1:
         raise InvalidValueError(f"hosts are matched on every port: write {host}" if host else HOST_EXPECTED)
-    if not value.startswith("*."):
-        return host_name(_refuse_star(value))
-    suffix = host_name(_refuse_star(value[2:]))
-    if suffix.rpartition(".")[2].isdigit():
-        raise InvalidValueError(f"an IP address cannot have a wildcard; {HOST_EXPECTED}")
-    return f"*.{suffix}"
-
-
-def _refuse_star(host: str) -> str:
-    if "*" in host:
+    suffix = value.removeprefix("*.")
+    if "*" in suffix:
         raise InvalidValueError("a `*` may only replace whole labels at the front, as in *.example.com")
-    return host
+    name = host_name(suffix)
+    if suffix != value and name.rpartition(".")[2].isdigit():
+        raise InvalidValueError(f"an IP address cannot have a wildcard; {HOST_EXPECTED}")
+    return name if suffix == value else f"*.{name}"
 
 
 def _bracketed(value: str) -> str:

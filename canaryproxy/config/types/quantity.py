@@ -41,7 +41,7 @@ def duration(minimum: float, maximum: float) -> Callable[[object], float]:
     )
 
     def read(value: object) -> float:
-        number = _number(value)
+        number = _number(value)  # YAML has read `5` as a number, and `5s` as a text
         if number == 0 and minimum == 0:
             return 0.0
         text = value if number is None else _plain(number)

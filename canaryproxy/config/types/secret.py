@@ -128,7 +128,7 @@ def header_value(value: object) -> HeaderValue:
             'expected `prefix` to be a text, such as "Bearer "', found="a `prefix` that is not text"
         )
     path, content = _read(value["file"], MAX_VALUE_BYTES, "expected the path of a file that contains the value")
-    text = content.decode("latin-1").strip()
+    text = content.decode("latin-1").strip()  # never fails; `_valid_value` refuses what is not ASCII
     if not text:
         raise InvalidValueError("write the value into it", found="an empty file")
     return HeaderValue(_valid_value((prefix + text).strip(" \t")), path)

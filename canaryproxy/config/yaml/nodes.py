@@ -81,6 +81,7 @@ def too_deep(position: Position) -> UnreadableYamlError:
 
 def compose(text: str, loader: type[Any] = LOADERS[0]) -> Node | None:
     """The root node of the one document in `text`; None if there is none. Raises `UnreadableYamlError`."""
+    # The parsers report such a character with an error that has no position.
     strange = _UNREADABLE.search(text)
     if strange is not None:
         line = text.count("\n", 0, strange.start()) + 1
