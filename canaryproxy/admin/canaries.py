@@ -10,8 +10,8 @@ from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tagge
 from canaryproxy.admin.models import Model, Phase
 from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, InvalidVersionError, canary_set
-from canaryproxy.config.schema.section import as_written
+from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, canary_set
+from canaryproxy.config.schema.section import InvalidDocumentError, as_written
 
 
 class Canary(Model):
@@ -42,7 +42,7 @@ async def put_canary(call: ApiCall) -> ApiResponse:
     route, new = call.route, not call.views.has_canary(call.route)
     try:
         canary = await asyncio.to_thread(canary_set, call.body)
-    except InvalidVersionError as error:
+    except InvalidDocumentError as error:
         errors = [{"path": path, "problem": words} for path, words in error.problems]
         raise ApiError("invalid", str(error), {"errors": errors}) from None
     return replace(await _set_canary(call, route, canary), status=201 if new else 200)

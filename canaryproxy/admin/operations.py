@@ -17,10 +17,10 @@ from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
 from canaryproxy.admin.rollout_views import report_of, rollout_of, rollouts_of
 from canaryproxy.admin.views import ROUTES_PER_TURN, VERDICTS, entry
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.rules_document import InvalidRuleError, rule_from_written
+from canaryproxy.config.rules_document import rule_as_written, rule_from_written
 from canaryproxy.config.schema.rules import RuleConfig
+from canaryproxy.config.schema.section import InvalidDocumentError
 from canaryproxy.config.types.quantity import duration
-from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.controller import Rules
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.model.table import FULL_WEIGHT
@@ -133,7 +133,7 @@ async def _changed(call: ApiCall, change: Callable[[Rules], Rules]) -> tuple[Api
 def _rule(body: object) -> RuleConfig:
     try:
         return rule_from_written(body)
-    except InvalidRuleError as error:
+    except InvalidDocumentError as error:
         errors = [{"path": path, "problem": words} for path, words in error.problems]
         raise ApiError("invalid", str(error), {"errors": errors}) from None
 

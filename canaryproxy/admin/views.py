@@ -11,10 +11,9 @@ from typing import Any
 from canaryproxy import MODE, __version__
 from canaryproxy.admin import endpoints, models, rollout_models
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.config.certificate_expiry import held
+from canaryproxy.config.rules_document import rule_as_written
 from canaryproxy.config.schema.section import as_written
 from canaryproxy.config.types.affinity import affinity_text
-from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.control_plane import ControlPlane
 from canaryproxy.control.state import Audit
 from canaryproxy.probes.endpoints import names
@@ -272,7 +271,7 @@ class Views:
             buckets=config.server.metrics.buckets,
             refused_readers=self.rejected_requests,
             refused_answers={str(why): count for why, count in REFUSED.items()},
-            certificates=[((one.role, one.place, one.file), one.ends) for one in held(config)],
+            certificates=[((one.role, one.place, one.file), one.ends) for one in config.certificates],
         )
 
     def _facts(self, name: str) -> RouteFacts:

@@ -1,9 +1,9 @@
-"""What the user writes: YAML or flags in, a validated `Config` or every problem at once out.
+"""Reads the config: YAML or command-line flags become a validated `Config`, or a list of all problems.
 
-The way of a file: `document` (YAML to a plain tree, each path with its place, `${ENV}` expanded) ->
-`schema` (the shape and the defaults, leaf values read by `quantity`, `address` and `match`) ->
-`claims` (what only several routes together can get wrong) -> `Config`. Whatever goes wrong on the
-way becomes a `ConfigProblem`: `explain` finds the words, `load` raises them together as a `ConfigError`.
+`load` runs the steps: `yaml` reads the text into a plain tree with positions and expands `${ENV}`; `short_form`
+converts it to the full form; `schema` validates it and adds defaults, with the readers of `types` for single values;
+`conflicts` checks entries against each other. `diagnose` converts all faults to `ConfigProblem`s,
+which are raised together as a `ConfigError`.
 """
 
 from canaryproxy.config.load import from_flags, load, parse

@@ -1,24 +1,31 @@
-"""What only several entries together can get wrong: two routes claiming one host and path, two
-listeners in each other's way.
+"""Entries that do not fit together: two routes with the same host and path, two listeners with overlapping addresses,
+and weights and rules for a canary that the route does not have.
 
-Pure, on the tree in its full form, so these show together with all other problems. Entries that are
-wrong in themselves are passed over here: the schema reports them.
+Pure, on the tree in its full form, so that these faults are reported together with all others, each at its own line.
+Invalid entries are skipped here: the schema reports them.
 """
 
+import difflib
 from collections.abc import Callable, Iterator, Mapping
 
 from canaryproxy.config.problems import InvalidValueError, Loc, path_text
 from canaryproxy.config.schema.root import SchemaFault
+from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.config.types.address import Address, listen_address, overlap
 from canaryproxy.config.types.match import host_pattern, path_prefix
+from canaryproxy.config.types.quantity import percent
+from canaryproxy.config.types.readers import is_off
 from canaryproxy.config.yaml.document import SourceValue, YamlTree
+from canaryproxy.model.table import FULL_WEIGHT
+
+NO_CANARY = "the route has no canary"
 
 MAX_CONFLICTS = 100_000
-"""Pairs of host and path in one config; the table of any real gateway is far smaller."""
+"""Pairs of host and path in one config: far more than a real gateway has, and quick to check."""
 
 
 def find_conflicts(tree: YamlTree, source_values: Mapping[Loc, SourceValue]) -> Iterator[SchemaFault]:
-    """Every claim that an earlier entry already makes."""
+    """A fault for every entry that conflicts with an earlier one."""
     if isinstance(tree, dict):
         yield from _routes(tree.get("routes"), source_values)
         yield from _listeners(tree.get("server"), source_values)
@@ -33,7 +40,7 @@ def _routes(routes: YamlTree, source_values: Mapping[Loc, SourceValue]) -> Itera
         hosts = list(_readable(route, "hosts", top, host_pattern, "*"))
         paths = list(_readable(route, "paths", top, path_prefix, "/"))
         if len(claimed) + len(hosts) * len(paths) > MAX_CONFLICTS:
-            hint = f"a config claims at most {MAX_CONFLICTS} pairs of host and path"
+            hint = f"a config has at most {MAX_CONFLICTS} pairs of host and path"
             yield SchemaFault(top, "value", InvalidValueError(hint, found="too many hosts and paths"))
             return
         yield from _claim(claimed, hosts, paths, source_values)
@@ -42,7 +49,7 @@ def _routes(routes: YamlTree, source_values: Mapping[Loc, SourceValue]) -> Itera
 def _readable(
     route: dict[str, YamlTree], key: str, top: Loc, read: Callable[[object], str], default: str
 ) -> Iterator[tuple[str, Loc]]:
-    """The entries of a list that can be read, with where they stand; the default where the key is left out."""
+    """The valid entries of a list with their paths; the default if the key is left out."""
     if key not in route:
         yield default, top
     entries = route.get(key)
@@ -59,36 +66,30 @@ def _claim(
     paths: list[tuple[str, Loc]],
     source_values: Mapping[Loc, SourceValue],
 ) -> Iterator[SchemaFault]:
-    blamed: set[Loc] = set()
+    reported: set[Loc] = set()
     for host, host_loc in hosts:
         for path, path_loc in paths:
             first = claimed.setdefault((host, path), (host_loc, path_loc))
             again = path_loc if path_loc != first[1] else host_loc
-            if first == (host_loc, path_loc) or again in blamed:
+            if first == (host_loc, path_loc) or again in reported:
                 continue
-            blamed.add(again)
-            found = f"a second claim to {path} on {'any host' if host == '*' else host}"
+            reported.add(again)
+            found = f"duplicate path {path} on {'any host' if host == '*' else host}"
             if _expanded(source_values, *first, host_loc, path_loc):
-                found = "a second claim to the same host and path"
-            where = _location_text(first[1], source_values)
-            hint = f"remove it, or give it a host or path of its own; {where} has it already"
-            yield SchemaFault(
-                again, "value", InvalidValueError(hint, found=found, plain=InvalidValueError(hint, found=found))
-            )
+                found = "duplicate host and path"
+            where = f"routes.{first[1][1]}{_line_text(source_values, first[1], first[1][:2])}"
+            hint = f"remove it, or use another host or path; {where} has it already"
+            yield SchemaFault(again, "value", InvalidValueError(hint, found=found, plain=found))
 
 
-def _location_text(loc: Loc, source_values: Mapping[Loc, SourceValue]) -> str:
-    source_value = source_values.get(loc) or source_values.get(loc[:2])
-    line = (
-        f" at line {source_value.position.line}"
-        if source_value is not None and source_value.position is not None
-        else ""
-    )
-    return f"routes.{loc[1]}{line}"
+def _line_text(source_values: Mapping[Loc, SourceValue], *locs: Loc) -> str:
+    """` at line 3` for the first path that is in the text; empty if there is no text."""
+    value = next((source_values[loc] for loc in locs if loc in source_values), None)
+    return "" if value is None or value.position is None else f" at line {value.position.line}"
 
 
 def _expanded(source_values: Mapping[Loc, SourceValue], *locs: Loc) -> bool:
-    """Whether any of these comes from the environment, in whatever form it is written."""
+    """Whether a value at or above any of these paths comes from the environment, in the full or the short form."""
     places = [loc[:size] for loc in locs for size in range(1, len(loc) + 1)]
     return any(source_values[one].variables for one in (*places, *(one[2:] for one in places)) if one in source_values)
 
@@ -104,21 +105,69 @@ def _listeners(server: YamlTree, source_values: Mapping[Loc, SourceValue]) -> It
             continue
         for other, other_loc in earlier:
             if overlap(address, other):
-                source_value = source_values.get(other_loc)
-                quiet = _expanded(source_values, loc, other_loc)
-                line = (
-                    f" at line {source_value.position.line}"
-                    if source_value is not None and source_value.position is not None
-                    else ""
+                where = f"{path_text(other_loc)}{_line_text(source_values, other_loc)}"
+                yield SchemaFault(
+                    loc, "value", _overlap(address, other, where, _expanded(source_values, loc, other_loc))
                 )
-                yield SchemaFault(loc, "value", _twice(address, other, f"{path_text(other_loc)}{line}", quiet))
                 break
         earlier.append((address, loc))
 
 
-def _twice(address: Address, other: Address, where: str, quiet: bool) -> InvalidValueError:
-    """`quiet`: one of them comes from the environment."""
-    if quiet:
-        plain = InvalidValueError(f"remove one; {where} listens there already", found="an address a second time")
-        return InvalidValueError(plain.hint, found=plain.found, plain=plain)
-    return InvalidValueError(f"remove one; {where} listens on {other} already", found=f"{address} a second time")
+def _overlap(address: Address, other: Address, where: str, expanded: bool) -> InvalidValueError:
+    """The fault of an address; `expanded`: one of the two comes from the environment, so neither is shown."""
+    hint, found = f"remove one; {where} listens on {other} already", f"{address} a second time"
+    if expanded:
+        hint, found = f"remove one; {where} listens on it already", "an address a second time"
+    return InvalidValueError(hint, found=found, plain=found)
+
+
+def find_unused_weights(tree: YamlTree) -> Iterator[SchemaFault]:
+    """A fault for every key that would send requests to a canary, in routes without one."""
+    routes = tree.get("routes") if isinstance(tree, dict) else None
+    for name, route in routes.items() if isinstance(routes, dict) else ():
+        if isinstance(route, dict) and _plain(route):
+            yield from _unused_weight(route, ("routes", name))
+            yield from _unused_rules(route.get("rules"), ("routes", name, "rules"))
+
+
+def _plain(route: dict[str, YamlTree]) -> bool:
+    """Whether a route is meant to have no canary. For a misspelt `canary`, only the misspelt key is reported."""
+    if "canary" in route:
+        return is_off(route["canary"])
+    unknown = [key for key in route if key not in RouteConfig.model_fields]
+    return not difflib.get_close_matches("canary", unknown, n=1, cutoff=0.7)
+
+
+def _unused_weight(route: dict[str, YamlTree], top: Loc) -> Iterator[SchemaFault]:
+    weight = _share(route, "weight", 0)
+    if weight:
+        found, plain = f"a weight of {weight / 100:g} %, but {NO_CANARY}", f"a weight above 0, but {NO_CANARY}"
+        yield _fault((*top, "weight"), "add the canary, or remove the weight", found, plain)
+
+
+def _unused_rules(rules: YamlTree, top: Loc) -> Iterator[SchemaFault]:
+    for number, rule in enumerate(rules) if isinstance(rules, list) else ():
+        if not isinstance(rule, dict):
+            continue
+        share = _share(rule, "percent", FULL_WEIGHT)
+        if rule.get("to") == "canary":
+            found = f"a rule to the canary, but {NO_CANARY}"
+            yield _fault((*top, number), "add the canary, or remove the rule", found)
+        elif rule.get("to") == "stable" and share is not None and share < FULL_WEIGHT:
+            found = f"a rule that sends {(FULL_WEIGHT - share) / 100:g} % to the canary, but {NO_CANARY}"
+            plain = f"a rule that sends requests to the canary, but {NO_CANARY}"
+            yield _fault((*top, number), "add the canary, or remove `percent`", found, plain)
+
+
+def _fault(loc: Loc, hint: str, found: str, plain: str | None = None) -> SchemaFault:
+    return SchemaFault(loc, "value", InvalidValueError(hint, found=found, plain=plain))
+
+
+def _share(mapping: dict[str, YamlTree], key: str, default: int) -> int | None:
+    """A percentage in basis points; None for an invalid value."""
+    if key not in mapping:
+        return default
+    try:
+        return percent(mapping[key])
+    except InvalidValueError:
+        return None

@@ -1,9 +1,8 @@
-"""Faults of a tree to problems for a reader: the place, what was found, what to write instead.
+"""Converts the faults of a tree to problems for readers: position, present value, and what to write instead.
 
-Pure. Unknown keys get "did you mean", the section they belong under, or the news that the feature is
-planned. A key that is missing because it was misspelt is not reported twice. Values whose key or variable speaks of a
-token, secret or password are never shown. No value that comes from the environment is: it is shown as it was written,
-`${NAME}`, and what to write instead is not made of it either.
+Pure. For an unknown key the problem suggests the key that was probably meant, or the section that has it. A key that is
+missing because it was misspelt is not reported twice. A value whose key or variable names a token, secret or password
+is never shown. A value from the environment is shown as written, `${NAME}`, and no suggestion is made from it.
 """
 
 import difflib
@@ -12,24 +11,25 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from canaryproxy.config.problems import ConfigProblem, InvalidValueError, Loc, path_text
+from canaryproxy.config.problems import ConfigProblem, InvalidValueError, Loc, path_text, section_text
 from canaryproxy.config.schema.root import SECTIONS, SchemaFault
 from canaryproxy.config.schema.route import RouteConfig
+from canaryproxy.config.schema.section import fields_of
 from canaryproxy.config.short_form import DEFAULT_ROUTE
 from canaryproxy.config.yaml.document import Document, SourceValue, YamlTree
 
 MAX_PROBLEMS = 1000
-"""Problems worth listing one by one."""
+"""Problems that are listed; more do not help a reader."""
 
 _SECRET_WORDS = ("token", "secret", "password")
 TOKENS, CHECKS = ("server", "admin", "tokens"), (("analysis", "checks"), ("rollout", "hooks"), ("rollout", "notify"))
-"""Where the schema says itself what it found, without the value."""
+"""Sections whose faults describe the present value themselves, without showing it."""
 
 SENT = frozenset(("health", "resources", "checks", "hooks", "notify"))
-"""Sections with headers that are sent, whose values may be secrets."""
+"""Sections with headers that canaryproxy sends, whose values may be secrets."""
 
 CALLED = frozenset(("url", "prometheus"))
-"""Keys of these that are URLs whose path and query may be secrets."""
+"""Keys of these sections that are URLs, whose path and query may be secrets."""
 
 _QUERY = re.compile(r"(?<=[?#]).*", re.DOTALL)
 _PATH = re.compile(r"(?<![:/])/.+|(?<=[?#]).*", re.DOTALL)
@@ -41,10 +41,10 @@ _NO_NAMES: Mapping[Loc, str] = MappingProxyType({})
 
 
 class Diagnosis:
-    """Words for the faults of one document.
+    """The problems of one document.
 
-    `short`: it was written in the two-line form. `names` replaces paths by what the reader knows them
-    as (the flags of the command line).
+    `short`: the document has the short form. `names` replaces paths by names that the reader knows (command-line
+    flags).
     """
 
     def __init__(self, file: str, document: Document, *, short: bool, names: Mapping[Loc, str] = _NO_NAMES) -> None:
@@ -52,20 +52,16 @@ class Diagnosis:
         self._document = document
         self._short = short
         self._names = names
-        self._expanded = {
-            loc: source_value.variables
-            for loc, source_value in document.source_values.items()
-            if source_value.variables
-        }
+        self._expanded = {loc: value.variables for loc, value in document.source_values.items() if value.variables}
 
     def problems(self, faults: Iterable[SchemaFault]) -> Iterator[ConfigProblem]:
-        """One problem per fault, less those that follow from another one."""
+        """One problem for each fault, without those that follow from another fault."""
         shown = {loc for loc, _, _ in self._document.faults}
         for loc, position, wrong in self._document.faults:
-            yield ConfigProblem(
-                self._file, position.line, position.column, path_text(loc), wrong.found or "", wrong.hint
-            )
-        written = [fault._replace(loc=self._written(fault.loc)) for fault in faults]
+            yield ConfigProblem(self._file, *position, path_text(loc), wrong.found or "", wrong.hint)
+        written = list(faults)
+        if self._short:  # the document has neither `routes` nor the name of the route
+            written = [one._replace(loc=one.loc[2:]) if one.loc[:1] == ("routes",) else one for one in written]
         meant = self._meant(written)
         count = 0
         for fault in written:
@@ -74,23 +70,19 @@ class Diagnosis:
                 continue
             count += 1
             if count > MAX_PROBLEMS:
-                yield ConfigProblem(
-                    self._file, None, None, "", "more problems", f"fix the first {MAX_PROBLEMS} and try again"
-                )
+                hint = f"fix the first {MAX_PROBLEMS} and try again"
+                yield ConfigProblem(self._file, None, None, "", "more problems", hint)
                 return
             yield self._problem(fault, meant)
 
-    def _written(self, loc: Loc) -> Loc:
-        return loc[2:] if self._short and loc[:2] == ("routes", DEFAULT_ROUTE) else loc
-
     def _nearest(self, loc: Loc) -> Loc:
-        """The longest part of a path that stands in the text."""
+        """The longest part of a path that occurs in the text."""
         while loc and loc not in self._document.source_values:
             loc = loc[:-1]
         return loc
 
     def _meant(self, faults: list[SchemaFault]) -> dict[Loc, str]:
-        """What misspelt keys were meant to be: by the misspelt path the key, by the meant path itself."""
+        """The keys that misspelt keys were meant to be, by the misspelt path and by the path that was meant."""
         meant: dict[Loc, str] = {}
         for fault in [fault for fault in faults if fault.kind == "unknown"][:MAX_PROBLEMS]:
             above, key = fault.loc[:-1], str(fault.loc[-1])
@@ -112,20 +104,22 @@ class Diagnosis:
             return self._at(loc, loc, *self._unknown(loc, meant))
         wrong = fault.wrong or self._mapping_expected(loc)
         found, hint = wrong.found or f"found {self._shown(loc)}", wrong.hint
-        if wrong.found is None and _is_called(loc):
+        if wrong.found is None and loc[-1:] and loc[-1] in CALLED and not SENT.isdisjoint(loc[:-1]):
             found = self._called(loc)
-        if self._is_secret(loc) and not (_is_shown(loc) and wrong.found is not None):
+        described = loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
+        if self._is_secret(loc) and not (described and wrong.found is not None):
             found, hint = "a value that is not shown", f"write it like {self._example(loc)}"
         elif self._variables(loc):
             found, hint = self._unvalued(loc, wrong)
         return self._at(loc, loc, found, hint)
 
     def _unvalued(self, loc: Loc, wrong: InvalidValueError) -> tuple[str, str]:
-        """What was found and what to do about a value from the environment, or one with such values in it."""
+        """Description and hint for a value from the environment, or a section with such values."""
         source_value = self._document.source_values[loc]
         if wrong.plain is not None:
             wrong = wrong.plain
-        elif source_value.variables or not self._is_section(loc):
+        elif source_value.variables or (loc and not self._section(loc)):
+            # A section is handled below: each of its keys has faults of its own, and its own fault shows no value.
             return self._placeholder(loc, source_value), wrong.expected or f"write it like {self._example(loc)}"
         return wrong.found or self._placeholder(loc, source_value), wrong.hint
 
@@ -136,20 +130,15 @@ class Diagnosis:
         return f"found {kind} with {', '.join(f'${{{name}}}' for name in self._variables(loc))}"
 
     def _variables(self, loc: Loc) -> tuple[str, ...]:
-        """Those that went into a value, or into any that is part of it."""
+        """The environment variables in a value, or in any value below it."""
         if loc not in self._document.source_values:
             return ()
-        return tuple(
-            sorted(
-                {name for at, source_value in self._expanded.items() if at[: len(loc)] == loc for name in source_value}
-            )
-        )
+        below = [names for at, names in self._expanded.items() if at[: len(loc)] == loc]
+        return tuple(sorted({name for names in below for name in names}))
 
     def _at(self, loc: Loc, path: Loc, found: str, hint: str) -> ConfigProblem:
         source_value = self._document.source_values.get(loc)
-        line, column = (
-            source_value.position if source_value is not None and source_value.position is not None else (None, None)
-        )
+        line, column = (source_value and source_value.position) or (None, None)
         return ConfigProblem(self._file, line, column, self._names.get(path) or path_text(path), found, hint)
 
     def _unknown(self, loc: Loc, meant: Mapping[Loc, str]) -> tuple[str, str]:
@@ -158,10 +147,10 @@ class Diagnosis:
         if loc in meant:
             return "unknown key", f"did you mean `{meant[loc]}`? {known}"
         homes = self._homes(key)
-        return "unknown key", f"it belongs under {homes}" if homes else known
+        return "unknown key", f"it is a key of {homes}" if homes else known
 
     def _section(self, loc: Loc) -> Loc:
-        """The path of the schema that stands for a path of the text."""
+        """The path in the schema for a path in the text; empty for a path without a section."""
         full = loc
         if self._short and loc[:1] not in ((), ("server",)):
             full = ("routes", DEFAULT_ROUTE, *loc)
@@ -170,23 +159,18 @@ class Diagnosis:
                 return path
         return ()
 
-    def _is_section(self, loc: Loc) -> bool:
-        """Whether its parts were read one by one, each with its own fault: what is wrong is how they go together."""
-        return not loc or bool(self._section(loc))
-
     def _keys(self, loc: Loc) -> list[str]:
-        keys = list(SECTIONS[self._section(loc)].model_fields)
+        keys = list(fields_of(SECTIONS[self._section(loc)]))
         return [*RouteConfig.model_fields, *keys] if self._short and not loc else keys
 
     def _homes(self, key: str) -> str:
-        """The sections that know a key, for one that strayed."""
+        """The sections that have a key, for a key in the wrong section."""
         if len(key) > _MAX_KEY_LENGTH:
             return ""
         homes = [path for path, section in SECTIONS.items() if path and key in section.model_fields]
         if self._short:
             homes = [path[2:] if path[:2] == ("routes", "*") else path for path in homes]
-        names = [path_text(path).replace(".*", ".<name>", 1) for path in homes if path]
-        return " or ".join(f"`{name}`" for name in names)
+        return " or ".join(f"`{section_text(path)}`" for path in homes if path)
 
     def _example(self, loc: Loc) -> str:
         section = SECTIONS[self._section(loc[:-1])]
@@ -197,9 +181,7 @@ class Diagnosis:
 
     def _mapping_expected(self, loc: Loc) -> InvalidValueError:
         if loc == ("routes",):
-            return InvalidValueError(
-                "expected routes by name, each a mapping with `stable`, and `canary` where there is one"
-            )
+            return InvalidValueError("expected a mapping of route names to mappings with `stable` and `canary`")
         if loc and not self._section(loc):
             return InvalidValueError(f"expected a mapping: write `{loc[-1]}: {self._example(loc)}`")
         keys = self._keys(loc)
@@ -213,7 +195,7 @@ class Diagnosis:
         return _described(_value(self._document.tree, loc), self._document.source_values.get(loc))
 
     def _called(self, loc: Loc) -> str:
-        """A URL that is called, as far as its host."""
+        """The description of a URL that is called, up to its host."""
         value = _value(self._document.tree, loc)
         if not isinstance(value, str):
             return f"found {self._shown(loc)}"
@@ -221,9 +203,8 @@ class Diagnosis:
 
     def _is_secret(self, loc: Loc) -> bool:
         source_value = self._document.source_values.get(loc)
-        names = [part for part in loc if isinstance(part, str)] + list(
-            source_value.variables if source_value is not None else ()
-        )
+        names = [part for part in loc if isinstance(part, str)]
+        names += () if source_value is None else source_value.variables
         return _is_sent(loc) or any(word in name.lower() for name in names for word in _SECRET_WORDS)
 
 
@@ -251,14 +232,6 @@ def _quoted(text: str) -> str:
     return json.dumps(short, ensure_ascii=False)
 
 
-def _is_shown(loc: Loc) -> bool:
-    return loc[:3] == TOKENS or loc[2:4] in CHECKS or loc[:2] in CHECKS or _is_sent(loc)
-
-
-def _is_called(loc: Loc) -> bool:
-    return loc[-1:] != () and loc[-1] in CALLED and not SENT.isdisjoint(loc[:-1])
-
-
 def _is_sent(loc: Loc) -> bool:
-    """Whether it is a header that goes out, or part of one."""
+    """Whether a path is a header that canaryproxy sends, or part of one."""
     return "headers" in loc[:-1] and not SENT.isdisjoint(loc[: loc.index("headers")])

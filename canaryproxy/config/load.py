@@ -1,21 +1,20 @@
-"""The ways in: a file, a text, or the flags of the command line. Each gives a `Config` or raises
-`ConfigError` with every problem found.
+"""Loads a config from a file, a text or the flags of the command line. Each function returns a `Config` or raises
+`ConfigError` with all problems.
 
-The only I/O of this package is the one bounded read of the file; the environment is an argument.
+The only I/O here is one bounded read of the file; the environment is an argument.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from canaryproxy.config.conflicts import find_conflicts
+from canaryproxy.config.conflicts import find_conflicts, find_unused_weights
 from canaryproxy.config.diagnose import Diagnosis
 from canaryproxy.config.problems import ConfigError, ConfigProblem, Loc
 from canaryproxy.config.schema.root import Config, SchemaError, SchemaFault, validate
 from canaryproxy.config.short_form import full_form
 from canaryproxy.config.types.files import read_bounded
-from canaryproxy.config.types.quantity import is_off
-from canaryproxy.config.unused_weights import strays
+from canaryproxy.config.types.readers import is_off
 from canaryproxy.config.yaml.document import MAX_BYTES, Document, SourceValue, YamlTree, read_document
 from canaryproxy.config.yaml.nodes import UnreadableYamlError
 from canaryproxy.config.yaml.scalars import typed_scalar
@@ -33,12 +32,12 @@ _FLAGS: Mapping[Loc, str] = {
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read a config file. `environ` serves `${NAME}`. Raises `ConfigError`."""
+    """Read a config file; `environ` has the variables for `${NAME}`. Raises `ConfigError`."""
     return parse(_read(path), str(path), environ)
 
 
 def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
-    """Read a config's text; `name` is what problems call the file. Raises `ConfigError`."""
+    """Read the text of a config; `name` is the name of the file in problems. Raises `ConfigError`."""
     try:
         document = read_document(text, environ)
     except UnreadableYamlError as error:
@@ -50,7 +49,7 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Config:
 
 @dataclass(frozen=True, slots=True)
 class ServerFlags:
-    """Flags of the command line about the process; `admin_listen` may be `off`."""
+    """Command-line flags for the section `server`; `admin_listen` may be `off`."""
 
     admin_listen: str | None = None
     state: str | None = None
@@ -67,21 +66,13 @@ def from_flags(
     listen: str | None = None,
     server: ServerFlags = NO_FLAGS,
 ) -> Config:
-    """The short form from command-line flags. Problems name the flag. Raises `ConfigError`."""
-    tree: dict[str, YamlTree] = {"stable": stable}
-    source_values: dict[Loc, SourceValue] = {(): SourceValue(None), ("stable",): SourceValue(None, stable)}
-    if canary is not None:
-        tree["canary"] = canary
-        source_values["canary",] = SourceValue(None, canary)
-    if weight is not None:
-        tree["weight"] = typed_scalar(weight)
-        source_values["weight",] = SourceValue(None, weight)
-    given = {"listen": listen, "state": server.state, "workers": server.workers, "admin": server.admin_listen}
-    section: dict[str, YamlTree] = {}
-    for key, text in given.items():
-        if text is not None:
-            section[key] = typed_scalar(text) if key == "workers" else text
-            source_values["server", key] = SourceValue(None, text)
+    """A config in the short form from command-line flags. Problems name the flag. Raises `ConfigError`."""
+    route = {"stable": stable, "canary": canary, "weight": weight}
+    process = {"listen": listen, "state": server.state, "workers": server.workers, "admin": server.admin_listen}
+    tree, section = _given(route), _given(process)
+    source_values: dict[Loc, SourceValue] = {(): SourceValue(None)}
+    source_values |= {(key,): SourceValue(None, text) for key, text in route.items() if key in tree}
+    source_values |= {("server", key): SourceValue(None, text) for key, text in process.items() if key in section}
     if server.admin_listen is not None and not is_off(server.admin_listen):
         section["admin"] = {"listen": server.admin_listen}
         source_values["server", "admin", "listen"] = SourceValue(None, server.admin_listen)
@@ -90,12 +81,17 @@ def from_flags(
     return _config(Document(tree, source_values), "", _FLAGS)
 
 
+def _given(flags: Mapping[str, str | None]) -> dict[str, YamlTree]:
+    numbers = ("weight", "workers")
+    return {key: typed_scalar(text) if key in numbers else text for key, text in flags.items() if text is not None}
+
+
 def _config(document: Document, file: str, names: Mapping[Loc, str] | None = None) -> Config:
     shaped = full_form(document.tree)
     faults: list[SchemaFault] = [
         *shaped.faults,
         *find_conflicts(shaped.tree, document.source_values),
-        *strays(shaped.tree),
+        *find_unused_weights(shaped.tree),
     ]
     config: Config | None = None
     if shaped.tree is not None:
@@ -113,14 +109,11 @@ def _read(path: Path) -> str:
     try:
         data = read_bounded(path, MAX_BYTES + 1)
     except FileNotFoundError:
-        found, hint = (
-            "no such file",
-            "check the path; without a file, use --stable URL, and --canary URL where there is one",
-        )
+        found, hint = "no such file", "check the path, or run without a file: --stable URL --canary URL"
     except IsADirectoryError:
-        found, hint = "a directory", "name the file in it"
+        found, hint = "a directory", "give the path of a file"
     except PermissionError:
-        found, hint = "a file that may not be read", "give this user permission to read it"
+        found, hint = "a file without read permission", "give this user permission to read it"
     except (OSError, ValueError) as error:
         found, hint = f"a file that cannot be read ({getattr(error, 'strerror', None) or error})", "check the path"
     else:
@@ -133,6 +126,7 @@ def _decoded(data: bytes, name: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.start >= MAX_BYTES - 4:
+            # The read was cut off inside a character. Spaces keep the text above the limit, which is then reported.
             return data[: error.start].decode("utf-8") + " " * 8
         line = data.count(b"\n", 0, error.start) + 1
         column = len(data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8")) + 1

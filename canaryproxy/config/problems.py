@@ -1,7 +1,7 @@
-"""Problems of a config: one sentence each, with its place and a suggested fix.
+"""Problems of a config: one sentence each, with its position and a suggested fix.
 
-A reader of a value raises `InvalidValueError` and knows neither the file nor the path. Who called it adds the
-place and makes a `ConfigProblem` of it. All problems of one config travel together in a `ConfigError`.
+A reader of a value raises `InvalidValueError` and knows neither the file nor the path. Its caller adds both and makes a
+`ConfigProblem`. All problems of a config are raised together in a `ConfigError`.
 """
 
 import re
@@ -12,11 +12,11 @@ from typing import NamedTuple
 from canaryproxy.escape import escaped
 
 Loc = tuple[str | int, ...]
-"""Where in the tree: keys of mappings and indexes of lists, from the top."""
+"""A path in the tree: keys of mappings and indexes of lists, from the top."""
 
 
 class Position(NamedTuple):
-    """A place in the text; both count from 1."""
+    """A position in the text; line and column count from 1."""
 
     line: int
     column: int
@@ -25,21 +25,23 @@ class Position(NamedTuple):
 class InvalidValueError(ValueError):
     """A value that cannot be accepted.
 
-    `hint` says what is expected or what to write instead. `found` replaces the default description
-    of the value, where that says more (or where the value must not be shown). `plain` says it without any value, for a
-    section with values from the environment: those may be secrets.
+    `hint` says what is expected or what to write instead. `found` replaces the default description of the value: where
+    it says more, or where the value must not be shown. `plain` and `plain_hint` replace `found` and `hint` in a section
+    with values from the environment, which may be secrets: they contain no value.
     """
 
-    def __init__(self, hint: str, *, found: str | None = None, plain: "InvalidValueError | None" = None) -> None:
+    def __init__(
+        self, hint: str, *, found: str | None = None, plain: str | None = None, plain_hint: str | None = None
+    ) -> None:
         super().__init__(hint)
         self.hint = hint
         self.found = found
-        self.plain = plain
+        self.plain = None if plain is None else InvalidValueError(plain_hint or hint, found=plain)
 
     @property
     def expected(self) -> str:
-        """What is expected, without what to write instead, which is made of the value; empty where it says no such
-        thing.
+        """The part of the hint that says what is expected. It contains no suggestion, since that is made from the
+        value. Empty where the hint names no expectation.
         """
         _, word, rest = self.hint.rpartition("expected ")
         return f"{word}{re.split('[:;] write ', rest)[0]}" if word else ""
@@ -47,11 +49,11 @@ class InvalidValueError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing wrong with a config.
+    """One thing that is wrong with a config.
 
-    `file` is its name as given, empty for command-line flags; `line` and `column` count from 1 and
-    are None where there is no text to point into. `path` names the key (`routes.shop.weight`) or the
-    flag (`--weight`); `found` is what stands there, `hint` what to do about it.
+    `file` is its name as given, empty for command-line flags. `line` and `column` count from 1; they are None where
+    there is no text to point into. `path` names the key (`routes.shop.weight`) or the flag (`--weight`), `found`
+    describes the present value, `hint` the fix.
     """
 
     file: str
@@ -70,14 +72,19 @@ class ConfigProblem:
 
 
 class ConfigError(Exception):
-    """A config that cannot be used: every problem that was found, in the order of the text.
+    """A config that cannot be used, with every problem that was found, in the order of the text.
 
-    `str()` gives one line per problem.
+    `str()` gives one line for each problem.
     """
 
     def __init__(self, problems: Iterable[ConfigProblem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def section_text(path: Loc) -> str:
+    """A path of the schema for readers: `("routes", "*", "rules", "*")` as `routes.<name>.rules[]`."""
+    return path_text(path).replace("routes.*", "routes.<name>").replace(".*", "[]")
 
 
 def path_text(loc: Loc) -> str:

@@ -1,7 +1,7 @@
-"""The reference, written from the schema: `python -m canaryproxy.config.reference [FILE]`.
+"""Writes the reference of the config from the schema: `python -m canaryproxy.config.reference [FILE]`.
 
-What a key means, expects, defaults to and looks like stands once, in the schema. The expectation is
-asked of the reader itself: every reader says what it wants when it is given something foreign.
+Description, default and example of a key are in the schema only. Its expected value is taken from the error of its
+reader for a value that no reader accepts.
 """
 
 import inspect
@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from canaryproxy.config.problems import InvalidValueError, Loc
+from canaryproxy.config.problems import InvalidValueError, Loc, section_text
 from canaryproxy.config.schema.root import SECTIONS
 from canaryproxy.config.schema.route import VERSION_EXPECTED
+from canaryproxy.config.schema.section import fields_of
 
 DEFAULT_PATH = Path("docs/configuration.md")
 
@@ -28,8 +29,8 @@ stable: http://localhost:9001
 canary: http://localhost:9002
 ```
 
-That is one route named `default`, for every host and path, with weight 0: all traffic goes to stable until
-you say otherwise. Every key of a route may stand beside the two lines (`weight: 5`), and so may `server`.
+That is one route named `default`, for every host and path, with weight 0: all traffic goes to stable until the
+weight is changed. All other keys of a route (`weight: 5`) and `server` can be added to the two lines.
 For several routes, give each a name under `routes`:
 
 ```yaml
@@ -43,24 +44,23 @@ routes:
     weight: 5
 ```
 
-The two forms do not mix: beside `routes` only `server` may stand. `canaryproxy check FILE` tells everything that is
-wrong with a file, each with its line. Complete examples are in `config/`.
+The two forms cannot be mixed: beside `routes` only `server` is allowed. `canaryproxy check FILE` reports all problems
+of a file, each with its line, key path and a suggested fix. Complete examples are in `config/`.
 
 ## How values are written
 
-- **Durations** carry a unit: `500ms`, `1.5s`, `5m`, `1h`. One unit each: `90s`, not `1m30s`. A plain `0` is
-  understood where zero is allowed.
-- **Sizes** are bytes, or carry `B`, `KiB`, `MiB` or `GiB` (1KiB is 1024 bytes): `8192`, `64KiB`.
-- **Percentages** are numbers from 0 to 100 with at most two decimals (`5`, `0.25`), or text with the sign
-  (`0.25%`). In quotes the sign is needed, and no space before it.
-- **`off` and `none`** mean the same, in quotes or not; so do `false` and `null` in their place.
-- **`${NAME}`** is replaced by that environment variable, **`${NAME:-default}`** by the default if it is unset or
-  empty. An unset variable without a default is an error. `$${` stands for a literal `${`. Only values are
-  expanded, never keys, and the result never adds structure; unquoted it is a number where it reads like one.
-  Inside `[ ]` and `{ }` such a value needs quotes.
-- **Hosts and URLs** are compared in lower case. Names outside ASCII are written as DNS knows them (`xn--...`).
-- Keys stand once. Unknown keys are errors. YAML anchors, aliases and merge keys (`<<: *name`) work; tags do not.
-  A file has at most 4 MiB, and one document.
+- **Durations** have a unit: `500ms`, `1.5s`, `5m`, `1h`. Each has one unit: `90s`, not `1m30s`. A zero needs no unit.
+- **Sizes** are bytes, or have the unit `B`, `KiB`, `MiB` or `GiB` (1KiB is 1024 bytes): `8192`, `64KiB`.
+- **Percentages** are numbers from 0 to 100 with at most two decimals (`5`, `0.25`), or text with a percent sign
+  (`0.25%`). In quotes the sign is required, without a space before it.
+- **`off` and `none`** mean the same, with or without quotes. `false` and `null` can replace them.
+- **`${NAME}`** is replaced by the environment variable, **`${NAME:-default}`** by the default if the variable is unset
+  or empty. An unset variable without a default is an error. `$${` is a literal `${`. Only values are expanded, never
+  keys. The result is always a single value; without quotes it becomes a number if it looks like one. Inside `[ ]` and
+  `{ }` a value with `${NAME}` needs quotes.
+- **Hosts and URLs** are compared in lower case. International names are written in their ASCII form (`xn--...`).
+- A key must not be repeated. Unknown keys are errors. YAML anchors, aliases and merge keys (`<<: *name`) work; tags do
+  not. A file has at most 4 MiB and one document.
 """
 
 
@@ -78,7 +78,7 @@ def render() -> str:
 def _section(path: Loc, section: Any) -> Iterator[str]:
     yield f"## {_title(path)}\n"
     yield f"{inspect.cleandoc(section.__doc__)}\n"
-    for key, field in section.model_fields.items():
+    for key, field in fields_of(section).items():
         yield f"### `{key}`\n"
         facts = list(_facts(path, key, field))
         yield "\n".join([f"{field.description}\n", *facts, ""] if facts else [f"{field.description}\n"])
@@ -113,7 +113,7 @@ def _expected(path: Loc, key: str, field: Any) -> str:
 
 
 def _asked(read: Callable[[object], object]) -> str:
-    """What a reader says it expects."""
+    """The expectation in the error of a reader."""
     try:
         read(object())
     except InvalidValueError as wrong:
@@ -137,18 +137,12 @@ def _default(key: str, field: Any) -> str:
 
 
 def _title(path: Loc) -> str:
-    if not path:
-        return "The whole file"
-    text = ""
-    for part in path:
-        listed = part == "*" and text.endswith(("listen", "certs", "rules", "goals"))
-        text += "[]" if listed else f".{'<name>' if part == '*' else part}"
-    text = text.removeprefix(".")
-    return f"`{text}` and `canary`" if text.endswith(".stable") else f"`{text}`"
+    text = f"`{section_text(path)}`" if path else "The whole file"
+    return f"{text} and `canary`" if path[-1:] == ("stable",) else text
 
 
 def main(arguments: list[str]) -> None:
-    """Write the reference to the file named first, or to its place in the repository."""
+    """Write the reference to the first argument, or to its path in the repository."""
     target = Path(arguments[0]) if arguments else DEFAULT_PATH
     target.write_text(render(), encoding="utf-8")
 

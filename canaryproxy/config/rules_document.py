@@ -1,57 +1,63 @@
-"""Rules from plain data, outside a config file: what the API is sent and the state has kept."""
+"""Rules as plain data outside a config file: documents of the API and of the stored state, in the form of the config.
 
-from pydantic import TypeAdapter, ValidationError
+Pure. `rule_as_written` is the inverse of `rule_from_written`.
+"""
 
-from canaryproxy.config.problems import InvalidValueError, Loc, path_text
+from pydantic import TypeAdapter
+
+from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.schema.rules import RuleConfig, rule_list
+from canaryproxy.config.schema.section import InvalidDocumentError, validated
+from canaryproxy.config.types.rule import MatchSpec
+from canaryproxy.model.table import FULL_WEIGHT
+
+Written = dict[str, object]
 
 _RULES = TypeAdapter(tuple[RuleConfig, ...])
 
 
-class InvalidRuleError(ValueError):
-    """Not a rule: `problems` has (path, what is wrong) for each fault."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{path}: {words}" if path else words for path, words in problems))
-        self.problems = problems
-
-
 def rule_from_written(written: object) -> RuleConfig:
-    """One rule as in the config. Raises `InvalidRuleError`."""
-    return _checked([written])[0]
+    """One rule in the form of the config. Raises `InvalidDocumentError`."""
+    return validated(_RULES, (written,), skip=1)[0]
 
 
 def rules_from_written(written: object) -> tuple[RuleConfig, ...]:
-    """Several, with names of their own. Raises `InvalidRuleError`."""
+    """Several rules with different names. Raises `InvalidDocumentError`."""
     try:
-        rule_list(written)
+        rules = rule_list(written)
     except InvalidValueError as wrong:
-        raise InvalidRuleError([("", wrong.hint)]) from None
-    return _checked(written)
+        raise InvalidDocumentError([("", wrong.hint)]) from None
+    return validated(_RULES, rules, skip=1)
 
 
-def _checked(written: object) -> tuple[RuleConfig, ...]:
-    try:
-        return _RULES.validate_python(written if isinstance(written, tuple) else tuple(_sequence(written)))
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-    raise InvalidRuleError(
-        [(path_text(_shown(item["loc"])), _words(item["type"], item.get("ctx", {}))) for item in found]
-    )
-
-
-def _sequence(written: object) -> list[object]:
-    if not isinstance(written, list):
-        raise InvalidRuleError([("", "expected a list of rules")])
+def rule_as_written(rule: RuleConfig) -> Written:
+    """The mapping that is read as this rule, without keys that have their default."""
+    written: Written = {"name": rule.name}
+    for key, matches in (("headers", rule.headers), ("cookies", rule.cookies), ("query", rule.query)):
+        if matches:
+            written[key] = {name: matcher_as_written(match) for name, match in matches.items()}
+    if rule.methods:
+        written["methods"] = list(rule.methods)
+    if rule.path is not None:
+        written["path"] = matcher_as_written(rule.path)
+    if rule.sources:
+        written["sources"] = [str(source) for source in rule.sources]
+    written["to"] = rule.to
+    if rule.percent != FULL_WEIGHT:
+        written["percent"] = rule.percent / 100
+    if rule.preview:
+        written["preview"] = True
+    if rule.analyse:
+        written["analyse"] = True
     return written
 
 
-def _shown(loc: Loc) -> Loc:
-    return tuple(part for part in loc[1:] if part != "[key]")
-
-
-def _words(kind: str, context: dict[str, object]) -> str:
-    wrong = context.get("error")
-    if isinstance(wrong, InvalidValueError):
-        return wrong.hint
-    return {"missing": "is missing", "extra_forbidden": "is not a key of a rule"}.get(kind, "expected a mapping")
+def matcher_as_written(match: MatchSpec) -> object:
+    """The shortest text or mapping that is read as this matcher."""
+    if match.kind == "exact":
+        return match.values[0]
+    if match.kind == "present":
+        return {"present": match.values[0] == "true"}
+    if match.kind == "in" or len(match.values) > 1:
+        return {match.kind: list(match.values)}
+    return {match.kind: match.values[0]}

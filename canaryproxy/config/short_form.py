@@ -1,7 +1,7 @@
-"""The two forms of a config made one: the short form becomes a single route named `default`.
+"""Converts the short form of a config to the full form, as a single route named `default`.
 
-Pure, on the plain tree. Short: `stable`, `canary` and the other keys of a route at the top, with
-`server` beside them. Full: `server` and `routes`. A mixture is refused key by key.
+Pure, on the plain tree. Short form: `stable`, `canary` and the other keys of a route at the top, beside `server`. Full
+form: `server` and `routes`. In a mixture of both, each key of a route at the top is a fault.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.config.yaml.document import YamlTree
 
 DEFAULT_ROUTE = "default"
-"""Name of the one route of the short form."""
+"""Name of the route of the short form."""
 
 ROUTE_KEYS = tuple(RouteConfig.model_fields)
 
@@ -20,7 +20,7 @@ TWO_LINES = "two lines are enough: `stable: http://localhost:9001` and `canary: 
 
 
 class Shaped(NamedTuple):
-    """The tree in the full form, whether it was written in the short one, and what was wrong with its form."""
+    """The tree in the full form, whether it was written in the short form, and the faults of its form."""
 
     tree: YamlTree
     short: bool
@@ -28,17 +28,17 @@ class Shaped(NamedTuple):
 
 
 def full_form(tree: YamlTree) -> Shaped:
-    """Bring a tree into the full form. A tree whose form is wholly wrong comes out as None."""
+    """Convert a tree to the full form. A tree that has neither form becomes None."""
     if tree is None or tree == {}:
         return _wrong(TWO_LINES, "an empty config")
     if not isinstance(tree, dict):
-        if isinstance(tree, str) and ":" in tree:
+        if isinstance(tree, str) and ":" in tree:  # YAML reads `stable:http://a` as one text
             return _wrong("put a space after the colon: `key: value`", "text without keys")
         return _wrong(TWO_LINES, "a list without keys" if isinstance(tree, list) else "a value without a key")
     if "routes" in tree:
         return _full(tree)
     if tree.keys() == {"server"}:
-        return _wrong("add `stable: URL`, and `canary: URL` where there is one, or `routes`", "a config without routes")
+        return _wrong("add `stable: URL` and `canary: URL`, or `routes`", "a config without routes")
     route = {key: value for key, value in tree.items() if key != "server"}
     shaped: dict[str, YamlTree] = {"routes": {DEFAULT_ROUTE: route}}
     if "server" in tree:
@@ -47,17 +47,17 @@ def full_form(tree: YamlTree) -> Shaped:
 
 
 def _full(tree: dict[str, YamlTree]) -> Shaped:
-    hint = "move it under one of the routes, or remove `routes`"
-    strays = [key for key in tree if key in ROUTE_KEYS]
+    hint = "move it to one of the routes, or remove `routes`"
+    misplaced = [key for key in tree if key in ROUTE_KEYS]
     faults = [
-        SchemaFault((key,), "value", InvalidValueError(hint, found="a key that cannot stand beside `routes`"))
-        for key in strays
+        SchemaFault((key,), "value", InvalidValueError(hint, found="a key that is not allowed beside `routes`"))
+        for key in misplaced
     ]
     if tree["routes"] in (None, {}, []):
         wrong = InvalidValueError("give at least one route, by its name", found="no routes")
         faults.append(SchemaFault(("routes",), "value", wrong))
         return Shaped(None, short=False, faults=tuple(faults))
-    return Shaped({key: tree[key] for key in tree if key not in strays}, short=False, faults=tuple(faults))
+    return Shaped({key: tree[key] for key in tree if key not in misplaced}, short=False, faults=tuple(faults))
 
 
 def _wrong(hint: str, found: str) -> Shaped:

@@ -1,7 +1,7 @@
-"""Rules and canaries that were set over the API, in the form that is stored. Pure, but for files that a canary names.
+"""The stored form of rules and canaries that were set over the API. Pure, except for files that a canary names.
 
-Stored keys are literals here, beside what the config calls the same today: neither a renamed attribute nor a renamed
-config key changes what is on the disk (docs/decisions/0013-stored-state.md).
+Stored keys are literals here, each with its present name in the config. Neither a renamed attribute nor a renamed
+config key changes stored data (docs/decisions/0013-stored-state.md).
 """
 
 import json
@@ -10,11 +10,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from canaryproxy.config.canary_document import CanaryDocument
-from canaryproxy.config.rules_document import rules_from_written
+from canaryproxy.config.rules_document import rule_as_written, rules_from_written
 from canaryproxy.config.schema.rules import RuleConfig, RuleSet
-from canaryproxy.config.types.rule import MatchSpec
 from canaryproxy.model.document import Document, TooNewError, items
-from canaryproxy.model.table import FULL_WEIGHT
 
 Keys = Mapping[str, str]
 
@@ -22,8 +20,8 @@ NOTHING: "Mapping[str, StoredForm]" = MappingProxyType({})
 
 
 class StoredForm(NamedTuple):
-    """An object as it is stored: its keys with what the config calls them today, and the forms of objects below them.
-    `each`: it is a mapping by name of such objects.
+    """A stored mapping: its keys with their present names in the config, and the forms of mappings below them.
+    `each`: the mapping has names as keys, and mappings of this form as values.
     """
 
     keys: Keys
@@ -31,80 +29,39 @@ class StoredForm(NamedTuple):
     each: bool = False
 
 
-MATCHER: Keys = {
-    "exact": "exact",
-    "prefix": "prefix",
-    "regex": "regex",
-    "present": "present",
-    "in": "in",
-    "item": "item",
-}
+def _same(keys: str) -> Keys:
+    """Keys, separated by spaces, whose names in the config have not changed since they were first stored."""
+    return {key: key for key in keys.split()}
+
+
+MATCHER = _same("exact prefix regex present in item")
 RULE = StoredForm(
-    {
-        "name": "name",
-        "headers": "headers",
-        "cookies": "cookies",
-        "query": "query",
-        "methods": "methods",
-        "path": "path",
-        "sources": "sources",
-        "to": "to",
-        "percent": "percent",
-        "preview": "preview",
-        "analyse": "analyse",
-    },
-    {
-        "headers": StoredForm(MATCHER, each=True),
-        "cookies": StoredForm(MATCHER, each=True),
-        "query": StoredForm(MATCHER, each=True),
-        "path": StoredForm(MATCHER),
-    },
+    _same("name headers cookies query methods path sources to percent preview analyse"),
+    {key: StoredForm(MATCHER, each=key != "path") for key in ("headers", "cookies", "query", "path")},
 )
 HEALTH = StoredForm(
-    {
-        "path": "path",
-        "host": "host",
-        "port": "port",
-        "scheme": "scheme",
-        "headers": "headers",
-        "status": "status",
-        "interval": "interval",
-        "timeout": "timeout",
-        "unhealthy": "unhealthy",
-        "healthy": "healthy",
-        "version_header": "version_header",
-    },
-    {"headers": StoredForm({"file": "file", "prefix": "prefix"}, each=True)},
+    _same("path host port scheme headers status interval timeout unhealthy healthy version_header"),
+    {"headers": StoredForm(_same("file prefix"), each=True)},
 )
-TLS = StoredForm({"ca": "ca", "server_name": "server_name", "cert": "cert", "key": "key"})
+TLS = StoredForm(_same("ca server_name cert key"))
 CANARY = StoredForm(
-    {
-        "url": "url",
-        "endpoints": "endpoints",
-        "connect_timeout": "connect_timeout",
-        "response_timeout": "response_timeout",
-        "keep_alive": "keep_alive",
-        "version": "version",
-        "health": "health",
-        "max_in_flight": "max_in_flight",
-        "tls": "tls",
-    },
+    _same("url endpoints connect_timeout response_timeout keep_alive version health max_in_flight tls"),
     {"health": HEALTH, "tls": TLS},
 )
 
 
 def inverse(form: StoredForm) -> StoredForm:
-    """From the config's keys to the stored ones."""
+    """The form with the keys of the config and their stored names."""
     below = {form.keys[key]: inverse(one) for key, one in form.below.items()}
     return StoredForm({config: stored for stored, config in form.keys.items()}, below, form.each)
 
 
-CANARY_WRITTEN = inverse(CANARY)
+RULE_WRITTEN, CANARY_WRITTEN = inverse(RULE), inverse(CANARY)
 
 
 def renamed(data: object, form: StoredForm, what: str) -> Any:
-    """An object with the other keys, in its order; what is no object stays as it is. Raises `TooNewError` for a key
-    that is not known: what it says of `what` must not be ignored.
+    """A mapping with its keys replaced, in the same order; other values are returned unchanged. Raises `TooNewError`
+    for an unknown key of `what`: a newer canaryproxy may have stored a condition that must not be ignored.
     """
     if not isinstance(data, dict):
         return data
@@ -119,76 +76,34 @@ def renamed(data: object, form: StoredForm, what: str) -> Any:
 
 
 def dump_rules(rules: tuple[RuleConfig, ...]) -> list[Document]:
-    """Rules as they are stored, without what has its default."""
-    return [_dump_rule(rule) for rule in rules]
-
-
-def _dump_rule(rule: RuleConfig) -> Document:
-    found: Document = {"name": rule.name}
-    if rule.headers:
-        found["headers"] = _dump_matchers(rule.headers)
-    if rule.cookies:
-        found["cookies"] = _dump_matchers(rule.cookies)
-    if rule.query:
-        found["query"] = _dump_matchers(rule.query)
-    if rule.methods:
-        found["methods"] = list(rule.methods)
-    if rule.path is not None:
-        found["path"] = _dump_matcher(rule.path)
-    if rule.sources:
-        found["sources"] = [str(network) for network in rule.sources]
-    found["to"] = rule.to
-    if rule.percent != FULL_WEIGHT:
-        found["percent"] = rule.percent / 100
-    if rule.preview:
-        found["preview"] = True
-    if rule.analyse:
-        found["analyse"] = True
-    return found
-
-
-def _dump_matchers(matchers: Mapping[str, MatchSpec]) -> Document:
-    return {name: _dump_matcher(one) for name, one in matchers.items()}
-
-
-def _dump_matcher(matcher: MatchSpec) -> object:
-    """The shortest form that reads as this one."""
-    first, values = matcher.values[0], list(matcher.values)
-    forms: dict[str, object] = {
-        "exact": first,
-        "prefix": {"prefix": first},
-        "regex": {"regex": first},
-        "present": {"present": first == "true"},
-        "in": {"in": values},
-        "item": {"item": first if len(values) == 1 else values},
-    }
-    return forms[matcher.kind]
+    """Rules in their stored form, without keys that have their default."""
+    return [renamed(rule_as_written(rule), RULE_WRITTEN, "a rule") for rule in rules]
 
 
 def load_rules(data: object) -> RuleSet:
-    """What `dump_rules` gave. A rule with a condition that this version does not know would match more than it should.
+    """Rules from the form of `dump_rules`.
 
-    Raises `TooNewError` for one with such a condition; `ValueError` or `TypeError` for what is no list of rules.
+    Raises `TooNewError` for a rule with an unknown condition, which would match too many requests; `ValueError` or
+    `TypeError` for any other data.
     """
     return RuleSet(rules_from_written([renamed(one, RULE, "a rule") for one in items(data)]))
 
 
 def dump_canary(canary: CanaryDocument) -> str:
-    """A canary as it is stored: JSON, empty where there is to be none."""
+    """A canary in its stored form: JSON; empty if the API removed the canary."""
     return _renamed_text(canary.written, CANARY_WRITTEN)
 
 
 def load_canary(data: str) -> CanaryDocument:
-    """What `dump_canary` gave. One with a key that this version does not know may be meant otherwise. One whose files
-    cannot be read says so itself.
+    """A canary from the form of `dump_canary`. If one of its files cannot be read, the document has a `problem`.
 
-    Raises `TooNewError` for one with such a key; `ValueError` for what is no JSON.
+    Raises `TooNewError` for a canary with an unknown key, `ValueError` for text that is not JSON.
     """
     return CanaryDocument.kept(_renamed_text(data, CANARY))
 
 
 def _renamed_text(document: str, form: StoredForm) -> str:
-    """The same text where no key has another name."""
+    """The text with its keys replaced; the same text if none changes."""
     tree = json.loads(document) if document else ""
     found = renamed(tree, form, "a canary")
     return document if found == tree else json.dumps(found)

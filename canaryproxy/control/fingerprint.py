@@ -10,7 +10,6 @@ import json
 from typing import NamedTuple
 
 from canaryproxy.config import Config
-from canaryproxy.config.schema.goals import statuses_text
 from canaryproxy.config.schema.health import HealthConfig
 from canaryproxy.config.schema.outbound import UpstreamTlsConfig
 from canaryproxy.config.schema.rollout import RolloutConfig, steps_text
@@ -19,6 +18,7 @@ from canaryproxy.config.schema.rules import RuleConfig
 from canaryproxy.config.stored_form import dump_rules
 from canaryproxy.config.types.address import Origin
 from canaryproxy.config.types.quantity import duration_text
+from canaryproxy.config.types.rule import statuses_text
 from canaryproxy.model.document import Document
 
 HEARD = frozenset(("canary", "stable", "plan", "analysis", "removed"))

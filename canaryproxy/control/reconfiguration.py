@@ -16,7 +16,7 @@ from functools import partial
 
 from canaryproxy.config import Config, ConfigError
 from canaryproxy.config.canary_document import CanaryDocument
-from canaryproxy.config.certificate_expiry import complaints, held
+from canaryproxy.config.certificate_expiry import expiry_warnings
 from canaryproxy.config.schema.route import VersionConfig
 from canaryproxy.config.schema.rules import RuleConfig
 from canaryproxy.control.config_edits import Edit, FollowedEdit, compare, compare_again, compared, follow
@@ -86,7 +86,7 @@ class Reconfiguration:
         """
         if self._load is None:
             return Reload(self._tables.generation)
-        certified = tuple(held(self._topology.config))
+        certified = self._topology.config.certificates
         async with self._reloading:
             reload = await self._read(self._load)
             self.reloaded = not reload.problem
@@ -94,7 +94,7 @@ class Reconfiguration:
             say_refused(reload)
         elif reload.changed:
             await self._applied(reload.generation)
-        if not reload.problem and tuple(held(self._topology.config)) != certified:
+        if not reload.problem and self._topology.config.certificates != certified:
             warn_of_certificates(self._topology.config, self._wall_clock())
         if reload.restart:
             log.warning("`server:` differs from what this process was started with; that part needs a restart")
@@ -251,7 +251,7 @@ class Reconfiguration:
 
 def warn_of_certificates(config: Config, now: float) -> None:
     """Log which certificates have expired or expire soon."""
-    for one in complaints(config, now):
+    for one in expiry_warnings(config.certificates, now):
         fields = {"place": one.held.place, "file": one.held.file, "ends": one.held.ends}
         log.log(logging.ERROR if one.over else logging.WARNING, "%s", one.words, extra={"fields": fields})
 

@@ -181,7 +181,7 @@ async def test_rules_that_cannot_be_are_reported_where_and_why() -> None:
     assert (await refused(api, "POST", "/{route}/rules", RULE))[0] == "rule-exists"
     assert (await refused(api, "DELETE", "/{route}/rules/{rule}", rule="nope"))[0] == "no-such-rule"
     slug, detail = await refused(api, "POST", "/{route}/rules", {"name": "x", "to": "moon", "colour": 1})
-    assert (slug, detail) == ("invalid", "to: expected stable or canary; colour: is not a key of a rule")
+    assert (slug, detail) == ("invalid", "to: expected stable or canary; colour: is not a known key")
     assert "headers.cookie" in (await refused(api, "POST", "/{route}/rules", {**RULE, "headers": {"cookie": "a"}}))[1]
     assert "name: is missing" in (await refused(api, "PUT", "/{route}/rules/{rule}", {"to": "canary"}))[1]
     assert (await refused(api, "PUT", "/{route}/rules/{rule}", RULE, rule="other"))[0] == "rule-name"

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from canaryproxy.config.canary_document import (
     NO_CANARY,
     CanaryDocument,
-    InvalidVersionError,
     canary_set,
     version_from_written,
 )
-from canaryproxy.config.schema.section import as_written
+from canaryproxy.config.schema.section import InvalidDocumentError, as_written
 from tests.support.authority import Authority
 
 SECONDS = st.integers(1, 600_000).map(lambda number: f"{number}ms")
@@ -65,7 +64,7 @@ def test_what_was_kept_is_what_was_set(written: object) -> None:
         (5, [("", "expected a URL such as http://localhost:9001, or a mapping with `url` and timeouts")]),
         ("none", [("url", "write the scheme, too")]),
         ({}, [("", "neither `url` nor `endpoints`")]),
-        ({"url": "http://a", "weight": 5}, [("weight", "is not known here")]),
+        ({"url": "http://a", "weight": 5}, [("weight", "is not a known key")]),
         ({"url": "http://a/path"}, [("url", "no path")]),
         ({"url": "http://a", "connect_timeout": "1d"}, [("connect_timeout", "expected a duration")]),
         ({"url": "http://a", "health": {"interval": "1s"}}, [("health.path", "is missing")]),
@@ -74,7 +73,7 @@ def test_what_was_kept_is_what_was_set(written: object) -> None:
     ],
 )
 def test_what_is_no_version_is_refused_with_its_paths(written: object, said: list[tuple[str, str]]) -> None:
-    with pytest.raises(InvalidVersionError) as refused:
+    with pytest.raises(InvalidDocumentError) as refused:
         canary_set(written)
     assert [path for path, _ in refused.value.problems] == [path for path, _ in said]
     if written != "none":

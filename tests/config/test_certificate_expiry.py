@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from canaryproxy.config import parse
-from canaryproxy.config.certificate_expiry import CertificateUse, complaints, held, span
+from canaryproxy.config.certificate_expiry import CertificateUse, expiry_warnings, span
 from canaryproxy.config.schema.root import Config
 from canaryproxy.config.types.certificate import pem_file
 
@@ -56,23 +56,27 @@ def config(tmp_path: Path) -> Callable[..., Config]:
 
 
 def said(config: Config, now: datetime = NOW) -> list[str]:
-    return [f"{one.over} {one.words}" for one in complaints(config, now.timestamp()) if one.held.role == "server"]
+    return [
+        f"{one.over} {one.words}"
+        for one in expiry_warnings(config.certificates, now.timestamp())
+        if one.held.role == "server"
+    ]
 
 
 def test_every_file_with_certificates_has_its_place_and_role(config: Callable[..., Config]) -> None:
-    assert [(one.role, one.place, Path(one.file).name) for one in held(config())] == [
+    assert [(one.role, one.place, Path(one.file).name) for one in config().certificates] == [
         ("server", "server.listen[0].tls.certs[0].cert", "server.crt"),
         ("client_ca", "server.listen[0].tls.client_ca", "ca.crt"),
         *(
             (role, f"routes.shop.{place}.tls.{key}", name)
             for place in ("canary", "analysis.resources[0]", "analysis.checks[1]", "rollout.hooks[0]", "rollout.notify")
-            for role, key, name in (("client", "cert", "client.crt"), ("ca", "ca", "ca.crt"))
+            for role, key, name in (("ca", "ca", "ca.crt"), ("client", "cert", "client.crt"))
         ),
     ]
 
 
 def test_a_chain_ends_with_its_first_and_authorities_with_their_last(config: Callable[..., Config]) -> None:
-    by_role: dict[str, CertificateUse] = {one.role: one for one in held(config(server=NOW + timedelta(3)))}
+    by_role: dict[str, CertificateUse] = {one.role: one for one in config(server=NOW + timedelta(3)).certificates}
     assert by_role["server"].ends == (NOW + timedelta(3)).timestamp()
     assert by_role["ca"].ends == by_role["client_ca"].ends == (NOW + timedelta(40)).timestamp()
 

@@ -58,9 +58,7 @@ def test_the_value_of_a_key_that_speaks_of_a_secret_is_not_shown(text: str) -> N
         (InvalidValueError("expected a list: write [abc7]"), "expected a list"),
         (InvalidValueError("abc7 is odd; expected a name such as x"), "expected a name such as x"),
         (
-            InvalidValueError(
-                "write abc7", found="an abc7", plain=InvalidValueError("write another", found="one of it")
-            ),
+            InvalidValueError("write abc7", found="an abc7", plain="one of it", plain_hint="write another"),
             None,
         ),
     ],
@@ -134,9 +132,9 @@ def test_a_value_whose_variable_is_unset_is_not_reported_twice() -> None:
             "maxConnections",
             "known here: listen, trusted_proxies, forwarded, forwarded_allowed, admin, probes, workers, state, metrics, log, access_log, limits, timeouts",
         ),
-        ("server: {max_connections: 1}", "max_connections", "it belongs under `server.limits`"),
-        ("server: {body_bytes: 1}", "body_bytes", "it belongs under `server.limits`"),
-        ("server: {weight: 1}", "weight", "it belongs under `routes.<name>`"),
+        ("server: {max_connections: 1}", "max_connections", "it is a key of `server.limits`"),
+        ("server: {body_bytes: 1}", "body_bytes", "it is a key of `server.limits`"),
+        ("server: {weight: 1}", "weight", "it is a key of `routes.<name>`"),
         ("server: {Trusted-Proxies: 1}", "Trusted-Proxies", "did you mean `trusted_proxies`? known here"),
         ("server: {" + "w" * 500 + ": 1}", "w" * 500, "known here: listen"),
     ],
@@ -149,8 +147,8 @@ def test_an_unknown_key_is_led_home(text: str, key: str, hint: str) -> None:
 def test_an_unknown_key_of_the_short_form_is_led_home() -> None:
     (line,) = explained("url: 1", SchemaFault(("routes", "default", "url"), "unknown"), short=True)
     assert line == (
-        "f:1:1: url: unknown key; it belongs under `stable` or `canary` or `analysis.checks.<name>` or "
-        "`rollout.hooks.<name>` or `rollout.notify`"
+        "f:1:1: url: unknown key; it is a key of `stable` or `canary` or `analysis.checks[]` or "
+        "`rollout.hooks[]` or `rollout.notify`"
     )
 
 

@@ -128,7 +128,7 @@ def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_directory_is_no_config(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a directory; name the file in it"):
+    with pytest.raises(ConfigError, match="a directory; give the path of a file"):
         load(tmp_path, {})
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_may_not_be_read_is_reported(monkeypatch: pytest.MonkeyPatch
         raise PermissionError(13, f"Permission denied ({flags})", str(path))
 
     monkeypatch.setattr("os.open", refuse)
-    with pytest.raises(ConfigError, match="may not be read; give this user permission"):
+    with pytest.raises(ConfigError, match="a file without read permission; give this user permission"):
         load(Path("f"), {})
 
 

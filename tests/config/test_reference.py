@@ -47,7 +47,7 @@ def test_every_example_is_valid_in_its_place(tmp_path: Path) -> None:
     for name in ("ca.crt", "client-ca.crt"):
         authority.write_ca(tmp_path).rename(tmp_path / name)
     authority.write_ca(tmp_path)
-    for name in ("ci", "prometheus", "hook", "health"):
+    for name in ("ci", "service", "health"):
         (tmp_path / name).write_text("a-token")
     for path, section in SECTIONS.items():
         for key, field in section.model_fields.items():

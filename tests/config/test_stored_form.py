@@ -30,7 +30,7 @@ from canaryproxy.config.stored_form import (
 from canaryproxy.model.document import TooNewError
 from canaryproxy.model.rule import Kind
 from tests.config.test_canary_document import WRITTEN
-from tests.config.test_write_rules import RULES
+from tests.config.test_rules_document import RULES
 from tests.support.stored import RULES as EVERY_KIND
 
 NOW = StoredForm({"old": "new", "parts": "pieces"}, {"parts": StoredForm({"a": "b"}, each=True)})

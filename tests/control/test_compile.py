@@ -18,9 +18,10 @@ server:
   trusted_proxies: [10.0.0.0/8, "::1"]
   forwarded: rfc7239
   forwarded_allowed: [X-Forwarded-Prefix]
-  limits: {max_connections: 1, header_bytes: 2KiB, headers: 3, uri_bytes: 1KiB, body_bytes: 5, connections_per_address:
-  7, handshakes: 6} timeouts: {header: 1s, keep_alive: 2s, body_idle: 3s, half_close: 4s, drain: 5s, tunnel_idle: 6s,
-abort_drain: 7s} routes:
+  limits: {max_connections: 1, header_bytes: 2KiB, headers: 3, uri_bytes: 1KiB, body_bytes: 5, connections_per_address: 7,
+    handshakes: 6}
+  timeouts: {header: 1s, keep_alive: 2s, body_idle: 3s, half_close: 4s, drain: 5s, tunnel_idle: 6s, abort_drain: 7s}
+routes:
   shop:
     hosts: [Shop.example.com., "*.shop.example.com"]
     paths: [/cart/, /checkout]

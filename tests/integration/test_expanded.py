@@ -214,5 +214,5 @@ def test_a_file_with_an_encrypted_or_foreign_key_is_not_named(tmp_path: Path) ->
     pem.write_text("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
     tree = {"stable": {"url": "https://a", "tls": {"ca": "x"}}}
     said, _ = refused(tree, {("stable", "tls", "ca"): str(pem)})
-    assert "holds no certificate" in said
+    assert "a file without a readable certificate" in said
     assert not shows(said, *MARKS)

@@ -13,7 +13,7 @@ from typing import Any
 
 from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.config import parse
-from canaryproxy.config.write_rules import rule_as_written
+from canaryproxy.config.rules_document import rule_as_written
 from canaryproxy.control.control_plane import ControlPlane
 from canaryproxy.processes.subscriptions import Subscription
 from canaryproxy.storage.sqlite import SqliteStore

@@ -1,52 +1,41 @@
-"""The part of the schema that is about running it: the admin API, probes, workers' log and metrics."""
+"""The sections of operation: admin API, probes, metrics and logs."""
 
-from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.section import (
-    AdminHost,
-    AdminRole,
-    BucketBound,
-    Listen,
-    LogFormat,
-    LogLevel,
-    LogPath,
-    NoAuth,
-    Section,
-    SocketPath,
-    TokenFile,
-    TokenName,
-    TokenText,
-)
+from canaryproxy.config.schema import leaves
+from canaryproxy.config.schema.section import Section
 from canaryproxy.config.types.address import Address
-from canaryproxy.config.types.sequence import non_empty_sequence, sequence
+from canaryproxy.config.types.readers import distinct, non_empty_sequence, sequence
+from canaryproxy.config.types.secret import secret_text
 from canaryproxy.model.settings import BUCKETS
 
 SHORT_TOKEN = 16
+"""Characters below which a token is worth a warning: a shorter one can be guessed."""
 
 
 class TokenConfig(Section):
-    """Who may use the API, and for what."""
+    """A token for the admin API, with its permission."""
 
-    name: TokenName = Field(description="Whom it belongs to, as the history shows it.", examples=["ci"])
-    role: AdminRole = Field(description="`read`, or `write`, which may read, too.", examples=["write"])
-    token: TokenText | None = Field(
-        default=None, description="The token itself; better from the environment.", examples=['"${CI_TOKEN}"']
+    name: leaves.RuleName = Field(description="Owner, recorded in the history.", examples=["ci"])
+    role: leaves.AdminRoleWord = Field(
+        description="Permission: `read`, or `write`, which includes `read`.", examples=["write"]
     )
-    token_file: TokenFile | None = Field(
+    token: leaves.TokenText | None = Field(
+        default=None, description="The token. Better given by the environment.", examples=['"${CI_TOKEN}"']
+    )
+    token_file: leaves.TokenFile | None = Field(
         default=None,
-        description="A file that holds the token. A changed content is followed live.",
+        description="File that contains the token, instead of `token`. It is reloaded live.",
         examples=["/run/secrets/ci"],
     )
 
     @property
     def secret(self) -> str:
-        """The token, wherever it came from."""
-        found = self.token or self.token_file
-        return "" if found is None else found.value
+        """The text of the token."""
+        return secret_text(self.token, self.token_file)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -59,26 +48,25 @@ class TokenConfig(Section):
 class AdminConfig(Section):
     """The admin API."""
 
-    listen: Listen = Field(
+    listen: leaves.Listen = Field(
         default=Address("127.0.0.1", 9900),
-        description="Where it listens, as `server.listen[].address`. One that is not of this machine alone demands "
-        "`tokens`, or `auth: none`.",
+        description="Listening address, as `server.listen[].address`. An address that other machines can reach needs "
+        "`tokens` or `auth: none`.",
         examples=["0.0.0.0:9900"],
     )
-    tokens: Annotated[tuple[TokenConfig, ...], BeforeValidator(sequence)] = Field(
+    tokens: Annotated[tuple[TokenConfig, ...], BeforeValidator(sequence), AfterValidator(distinct("token"))] = Field(
         default=(),
-        description="Bearer tokens. Without any, everyone on this machine may do everything. Followed live.",
+        description="Bearer tokens. Without tokens every process on this machine has full access. Reloaded live.",
         examples=["[{name: ci, role: write, token_file: /run/secrets/ci}]"],
     )
-    auth: NoAuth = Field(
-        default=False,
-        description="`none` leaves the API open to everyone who reaches it.",
-        examples=["none"],
+    auth: leaves.NoAuth = Field(
+        default=False, description="`none` gives full access to every client that can reach the API.", examples=["none"]
     )
-    hosts: Annotated[tuple[AdminHost, ...], BeforeValidator(sequence)] = Field(
+    hosts: Annotated[tuple[leaves.ServerName, ...], BeforeValidator(sequence)] = Field(
         default=(),
-        description="Names that the API may be called by where it has no tokens, beside `localhost` and addresses. "
-        "Any other is refused, since a web page could use its visitor's browser to reach the API (DNS rebinding).",
+        description="Host names that are accepted in requests to an API without tokens, in addition to `localhost` "
+        "and IP addresses. Others are refused, since a web page could reach the API through the browser of its "
+        "visitor (DNS rebinding).",
         examples=["[canaryproxy.ops.svc]"],
     )
 
@@ -87,71 +75,61 @@ class AdminConfig(Section):
         """Whether the API needs no token."""
         return not self.tokens
 
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files whose contents are part of this."""
-        held = [one.token_file for one in self.tokens if one.token_file is not None]
-        return tuple(token.path for token in held if token.path is not None)
-
     @model_validator(mode="after")
     def _guarded(self) -> Self:
         if self.auth and self.tokens:
-            raise InvalidValueError("leave `auth` out, or remove the tokens", found="`auth: none` beside `tokens`")
-        names = [token.name for token in self.tokens]
-        if len(set(names)) < len(names):
-            raise InvalidValueError("give each token a name of its own", found="two tokens with one name")
+            raise InvalidValueError("remove `auth` or `tokens`", found="`auth: none` beside `tokens`")
         if not self.listen.loopback and not self.tokens and not self.auth:
-            hint = "others can reach this address: give `tokens`, or say `auth: none`"
-            plain = InvalidValueError(hint, found="`listen` without `tokens`")
-            raise InvalidValueError(hint, found=f"`listen: {self.listen}` without `tokens`", plain=plain)
+            raise InvalidValueError(
+                "other machines can reach this address: add `tokens`, or `auth: none`",
+                found=f"`listen: {self.listen}` without `tokens`",
+                plain="`listen` without `tokens`",
+            )
         return self
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is allowed and yet worth a second look."""
+        """Settings that are valid but probably a mistake."""
         found = [
-            f"token {token.name} is short; `openssl rand -hex 32` makes a good one"
+            f"token {token.name} is short; `openssl rand -hex 32` generates a good one"
             for token in self.tokens
             if len(token.secret) < SHORT_TOKEN
         ]
         if self.auth and not self.listen.loopback:
-            found.append(f"everyone who reaches {self.listen} may change weights (auth: none)")
+            found.append(f"every client that can reach {self.listen} may change weights (auth: none)")
         return tuple(found)
 
 
 class ProbesConfig(Section):
-    """Listeners of their own for kubelet and Prometheus, a port and a Unix socket, which know `/healthz`, `/readyz` and
-    `/metrics` alone.
-    """
+    """Separate listeners, a port and a Unix socket, that serve only `/healthz`, `/readyz` and `/metrics`."""
 
-    listen: Listen | None = Field(
+    listen: leaves.Listen | None = Field(
         default=None,
-        description="Where it listens, as `server.listen[].address`; left out where `socket` is enough.",
+        description="Listening address, as `server.listen[].address`. May be left out if `socket` is given.",
         examples=["0.0.0.0:9901"],
     )
-    socket: SocketPath = Field(
+    socket: leaves.SocketPath = Field(
         default=None,
-        description="Path of a Unix socket that answers the same to this user alone (mode 0600), for `canaryproxy "
-        "probe`: no stranger's connections are in its way, as they may be on a port. A relative path counts from the "
-        "directory that `STATE_DIRECTORY` names, as `server.state`.",
+        description="Path of a Unix socket that serves the same paths to this user only (mode 0600), for `canaryproxy "
+        "probe`. Unlike a port, other clients cannot exhaust its connections. A relative path is relative to the "
+        "directory in `STATE_DIRECTORY`, as for `server.state`.",
         examples=["/run/canaryproxy/probes.sock"],
     )
 
     @model_validator(mode="after")
-    def _somewhere(self) -> Self:
+    def _listens(self) -> Self:
         if self.listen is None and self.socket is None:
-            raise InvalidValueError(
-                "give `listen`, `socket`, or both; or `probes: none`", found="neither `listen` nor `socket`"
-            )
+            hint = "give `listen`, `socket`, or both; or `probes: none`"
+            raise InvalidValueError(hint, found="neither `listen` nor `socket`")
         return self
 
 
 class MetricsConfig(Section):
-    """What `/metrics` says."""
+    """Settings of `/metrics`."""
 
-    buckets: Annotated[tuple[BucketBound, ...], BeforeValidator(non_empty_sequence)] = Field(
+    buckets: Annotated[tuple[leaves.BucketBound, ...], BeforeValidator(non_empty_sequence)] = Field(
         default=BUCKETS,
-        description="Upper bounds of the histograms, rising.",
+        description="Upper bounds of the histogram buckets, in rising order.",
         examples=["[10ms, 100ms, 1s]"],
     )
 
@@ -163,18 +141,24 @@ class MetricsConfig(Section):
 
 
 class LogConfig(Section):
-    """What the processes say of themselves on standard error."""
+    """The log of all processes, on standard error."""
 
-    level: LogLevel = Field(default="info", description="`debug`, `info`, `warning` or `error`.", examples=["debug"])
-    format: LogFormat = Field(default="text", description="`text` for people, `json` for machines.", examples=["json"])
+    level: leaves.LogLevelWord = Field(
+        default="info", description="Lowest level: `debug`, `info`, `warning` or `error`.", examples=["debug"]
+    )
+    format: leaves.LogFormatWord = Field(
+        default="text", description="`text` for people, `json` for machines.", examples=["json"]
+    )
 
 
 class AccessLogConfig(Section):
-    """One line for each request, written when it is over."""
+    """One line for each request, written at its end."""
 
-    path: LogPath = Field(
+    path: leaves.LogPath = Field(
         default="-",
-        description="File to append to, or `-` for standard output. A file that is moved away is reopened.",
+        description="File to append to, or `-` for standard output. A file that was renamed or removed is reopened.",
         examples=["/var/log/canaryproxy/access.log"],
     )
-    format: LogFormat = Field(default="json", description="`json`, or `text` for human eyes.", examples=["text"])
+    format: leaves.LogFormatWord = Field(
+        default="json", description="`json` for machines, `text` for people.", examples=["text"]
+    )

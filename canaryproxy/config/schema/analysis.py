@@ -1,9 +1,8 @@
-"""The part of the schema that says how a canary is judged. Left out, it is judged by the defaults."""
+"""The sections of the analysis: how a canary is judged. A route without them uses the defaults."""
 
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator
 
 from canaryproxy.analysis.spec import (
     AnalysisSpec,
@@ -15,224 +14,162 @@ from canaryproxy.analysis.spec import (
     LatencySpec,
 )
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.goals import Ranges, statuses, statuses_text
-from canaryproxy.config.schema.judged_keys import OnFailure, Times, ratio
-from canaryproxy.config.schema.section import (
-    Count,
-    HeaderName,
-    LongDuration,
-    PathPrefix,
-    Percent,
-    RuleName,
-    Section,
-    ShownAs,
-    Switch,
-    none_if_off,
-)
-from canaryproxy.config.schema.sources import DRY_RUN, CheckConfig, ResourceConfig
-from canaryproxy.config.types.quantity import duration, duration_text, is_off, percent, percent_text
-from canaryproxy.config.types.sequence import sequence
+from canaryproxy.config.schema import leaves
+from canaryproxy.config.schema.section import Section, ShownAs
+from canaryproxy.config.schema.sources import CheckConfig, ResourceConfig
+from canaryproxy.config.types.quantity import duration, duration_text, percent, percent_text, percent_within, ratio
+from canaryproxy.config.types.readers import choice, distinct, matching, optional, sequence
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition
 from canaryproxy.model.table import FULL_WEIGHT
 
-MIN_CONFIDENCE, MAX_CONFIDENCE = 8000, 9999
-
-QUANTILES = ("p50", "p90", "p95", "p99")
-
-HIGHEST_FLOOR = 2000
-
-CONFIDENCE_EXPECTED = "expected a percentage from 80 to 99.99"
-
-
-def confidence(value: object) -> int:
-    """How sure to be, in basis points."""
-    points = percent(value)
-    if not MIN_CONFIDENCE <= points <= MAX_CONFIDENCE:
-        raise InvalidValueError(CONFIDENCE_EXPECTED)
-    return points
-
-
-def floor(value: object) -> int:
-    """A rate that is never held against the canary, in basis points."""
-    points = percent(value)
-    if points > HIGHEST_FLOOR:
-        raise InvalidValueError(
-            f"expected a percentage from 0 to {percent_text(HIGHEST_FLOOR)}: above a floor so high nothing is left"
-        )
-    return points
-
-
 UnitName = Literal["auto", "request", "user", "endpoint-second"]
-_UNITS: dict[str, UnitName] = {
-    "auto": "auto",
-    "request": "request",
-    "user": "user",
-    "endpoint-second": "endpoint-second",
-}
-
-
-def unit(value: object) -> UnitName:
-    """What failures are counted by."""
-    found = _UNITS.get(value) if isinstance(value, str) else None
-    if found is None:
-        raise InvalidValueError("expected auto, request, user or endpoint-second")
-    return found
-
-
-def max_percent(value: object) -> int | None:
-    """A percentage; None for no such bound."""
-    return None if is_off(value) else percent(value)
-
-
-def max_time(value: object) -> float | None:
-    """A duration; None for no such bound."""
-    return None if is_off(value) else duration(0.001, 3600)(value)
+QuantileName = Literal["p50", "p90", "p95", "p99"]
 
 
 def quantile(value: object) -> int:
     """`p50` to `p99`, as a number."""
-    text = value if isinstance(value, str) else ""
-    if text not in QUANTILES:
-        raise InvalidValueError(f"expected one of {', '.join(QUANTILES)}")
-    return int(text.removeprefix("p"))
+    return int(choice(QuantileName)(value).removeprefix("p"))
 
 
-def user_agent(value: object) -> str:
-    """How a User-Agent begins."""
-    if not isinstance(value, str) or not value.strip() or not value.isascii() or not value.isprintable():
-        raise InvalidValueError("expected how a User-Agent begins, such as kube-probe")
-    return value
+user_agent = matching(r"(?! *\Z)[\x20-\x7e]+", "expected the beginning of a User-Agent, such as kube-probe")
+"""The reader of the beginning of a User-Agent."""
 
-
-Confidence = Annotated[int, PlainValidator(confidence), ShownAs(percent_text)]
-Floor = Annotated[int, PlainValidator(floor), ShownAs(percent_text)]
-CountedBy = Annotated[UnitName, PlainValidator(unit), ShownAs(str)]
-MaxPercent = Annotated[
-    int | None, PlainValidator(max_percent), ShownAs(lambda value: "none" if value is None else percent_text(value))
-]
-MaxTime = Annotated[
-    float | None, PlainValidator(max_time), ShownAs(lambda value: "none" if value is None else duration_text(value))
-]
+Confidence = Annotated[int, PlainValidator(percent_within(8000, 9999)), ShownAs(percent_text)]
+Floor = Annotated[int, PlainValidator(percent_within(0, 2000)), ShownAs(percent_text)]
+Unit = Annotated[UnitName, PlainValidator(choice(UnitName)), ShownAs(str)]
+MaxPercent = Annotated[int | None, PlainValidator(optional(percent)), ShownAs(percent_text)]
+MaxTime = Annotated[float | None, PlainValidator(optional(duration(0.001, 3600))), ShownAs(duration_text)]
 Quantile = Annotated[int, PlainValidator(quantile), ShownAs(lambda value: f"p{value}")]
 UserAgent = Annotated[str, PlainValidator(user_agent)]
-Statuses = Annotated[Ranges, PlainValidator(statuses), ShownAs(statuses_text)]
 
-BOUND = "Broken at five looks in a row, it takes the canary back, whatever the evidence."
+FIXED_LIMIT = "Five consecutive measurements above it roll the canary back, whatever the statistical evidence."
 
 
 class ErrorsConfig(Section):
-    """Failures of requests, or of users. `off` does not judge them."""
+    """Check of the failure rate of requests or users. `off` disables the check."""
 
-    tolerance: Percent = Field(
-        default=1000, description="How much higher than stable's the canary's rate may be.", examples=["20%"]
+    tolerance: leaves.Percent = Field(
+        default=1000,
+        description="How much higher than the rate of stable the rate of the canary may be, in percent of it.",
+        examples=["20%"],
     )
-    floor: Floor = Field(default=10, description="A rate that is never held against the canary.", examples=["0.5%"])
-    statuses: Statuses = Field(
+    floor: Floor = Field(
+        default=10, description="A failure rate up to which the canary never fails the check.", examples=["0.5%"]
+    )
+    statuses: leaves.Statuses = Field(
         default=((500, 599),),
-        description="Statuses that are failures, beside requests without a response.",
+        description="Statuses that count as failures. A request without a response always does.",
         examples=["[5xx, 429]"],
     )
-    max: MaxPercent = Field(default=None, description=f"A bound for the rate itself. {BOUND}", examples=["5%"])
-    max_ratio_to_stable: Times = Field(
-        default=None, description=f"A bound as a multiple of stable's rate. {BOUND}", examples=["2"]
+    max: MaxPercent = Field(default=None, description=f"Fixed limit of the rate. {FIXED_LIMIT}", examples=["5%"])
+    max_ratio_to_stable: leaves.Multiple = Field(
+        default=None,
+        description=f"Fixed limit of the rate, as a multiple of the rate of stable. {FIXED_LIMIT}",
+        examples=["2"],
     )
-    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+    dry_run: leaves.DryRun = False
 
     @property
     def spec(self) -> ErrorSpec:
-        """As the judge has it."""
+        """The specification for the judge."""
         limits = FixedLimits(None if self.max is None else self.max / FULL_WEIGHT, self.max_ratio_to_stable)
         return ErrorSpec(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.statuses, limits, self.dry_run)
 
 
 class LatencyConfig(Section):
-    """How long the versions take. `off` does not judge it."""
+    """Check of the latency. `off` disables the check."""
 
-    tolerance: Percent = Field(
-        default=1000, description="How much slower than stable the canary may be.", examples=["20%"]
+    tolerance: leaves.Percent = Field(
+        default=1000, description="How much slower than stable the canary may be, in percent.", examples=["20%"]
     )
-    floor: LongDuration = Field(
+    floor: leaves.LongDuration = Field(
         default=0.002,
-        description="And how much on top of that: a version with little traffic is always a little slower.",
+        description="Additional time that the canary may take: a version with little traffic is always slightly "
+        "slower.",
         examples=["5ms"],
     )
     quantile: Quantile = Field(
-        default=99, description="What `max` and `max_ratio_to_stable` are bounds of.", examples=["p95"]
+        default=99, description="Quantile that `max` and `max_ratio_to_stable` limit.", examples=["p95"]
     )
-    max: MaxTime = Field(default=None, description=f"A bound for the quantile itself. {BOUND}", examples=["500ms"])
-    max_ratio_to_stable: Times = Field(
-        default=None, description=f"A bound as a multiple of stable's. {BOUND}", examples=["1.5"]
+    max: MaxTime = Field(default=None, description=f"Fixed limit of the quantile. {FIXED_LIMIT}", examples=["500ms"])
+    max_ratio_to_stable: leaves.Multiple = Field(
+        default=None,
+        description=f"Fixed limit of the quantile, as a multiple of that of stable. {FIXED_LIMIT}",
+        examples=["1.5"],
     )
-    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+    dry_run: leaves.DryRun = False
 
     @property
     def spec(self) -> LatencySpec:
-        """As the judge has it."""
+        """The specification for the judge."""
         limits = FixedLimits(self.max, self.max_ratio_to_stable)
         return LatencySpec(ratio(self.tolerance), self.floor, self.quantile / 100, limits, self.dry_run)
 
 
 class RefusalsConfig(Section):
-    """Answers from 400 to 499. `off` does not judge them."""
+    """Check of the rate of client errors, responses from 400 to 499. `off` disables the check."""
 
-    tolerance: Percent = Field(
-        default=5000, description="How much higher than stable's the canary's rate may be.", examples=["20%"]
+    tolerance: leaves.Percent = Field(
+        default=5000,
+        description="How much higher than the rate of stable the rate of the canary may be, in percent of it.",
+        examples=["20%"],
     )
-    floor: Floor = Field(default=100, description="A rate that is never held against the canary.", examples=["5%"])
-    on_failure: OnFailure = Field(default="hold", description="What follows: `hold` or `rollback`.", examples=["hold"])
-    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+    floor: Floor = Field(
+        default=100, description="A rate up to which the canary never fails the check.", examples=["5%"]
+    )
+    on_failure: leaves.OnFailure = "hold"
+    dry_run: leaves.DryRun = False
 
     @property
     def spec(self) -> ClientErrors:
-        """As the judge has it."""
+        """The specification for the judge."""
         return ClientErrors(ratio(self.tolerance), self.floor / FULL_WEIGHT, self.on_failure, dry_run=self.dry_run)
 
 
 class JudgedGoalConfig(Section):
-    """How a goal of the route is judged. Goals that are not named here hold at the first sign of harm."""
+    """How a goal of the route is judged. Goals without an entry use the defaults."""
 
-    goal: RuleName = Field(description="Its name.", examples=["add_to_cart"])
-    tolerance: Percent = Field(default=0, description="How much less the canary may bring.", examples=["2%"])
-    on_failure: OnFailure = Field(
-        default="hold", description="What follows: `hold` or `rollback`.", examples=["rollback"]
+    goal: leaves.RuleName = Field(description="Name of the goal.", examples=["add_to_cart"])
+    tolerance: leaves.Percent = Field(
+        default=0, description="How much less than stable the canary may reach, in percent.", examples=["2%"]
     )
-    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+    on_failure: leaves.OnFailure = "hold"
+    dry_run: leaves.DryRun = False
 
 
 class HardLimitConfig(Section):
-    """However little is known, a canary that fails so much is taken back. `off` for no such limit."""
+    """A failure rate at which the canary is rolled back at once, whatever the rate of stable. `off` disables it."""
 
-    error_rate: Percent = Field(
-        default=5000, description="How many of its last requests it may fail.", examples=["30%"]
+    error_rate: leaves.Percent = Field(
+        default=5000, description="Percentage of the last requests of the canary that may fail.", examples=["30%"]
     )
-    min_requests: Count = Field(default=20, description="How many requests that takes.", examples=["50"])
+    min_requests: leaves.Count = Field(
+        default=20, description="Number of requests that the limit needs.", examples=["50"]
+    )
 
     @property
     def spec(self) -> HardLimitSpec:
-        """As the judge has it."""
+        """The specification for the judge."""
         return HardLimitSpec(self.error_rate / FULL_WEIGHT, self.min_requests)
 
 
 class ExcludeConfig(Section):
-    """Requests that are routed like any other and stay out of `/stats` and the analysis."""
+    """Requests that are routed as usual but left out of `/stats` and the analysis."""
 
-    paths: Annotated[tuple[PathPrefix, ...], BeforeValidator(sequence)] = Field(
+    paths: Annotated[tuple[leaves.PathPrefix, ...], BeforeValidator(sequence)] = Field(
         default=(), description="Path prefixes, by whole segments.", examples=["[/healthz]"]
     )
     user_agents: Annotated[tuple[UserAgent, ...], BeforeValidator(sequence)] = Field(
-        default=(), description="How their User-Agent begins.", examples=["[kube-probe]"]
+        default=(), description="Beginnings of the `User-Agent` header.", examples=["[kube-probe]"]
     )
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """As the table has it: any of them excludes."""
+        """The conditions for the routing table, any of which excludes a request."""
         paths = tuple(Condition("path", "prefix", (path,)) for path in self.paths)
-        agents = tuple(Condition("header", "prefix", (one,), AGENT) for one in self.user_agents)
+        agents = tuple(Condition("header", "prefix", (one,), "user-agent") for one in self.user_agents)
         return (*paths, *agents)
-
-
-AGENT: HeaderName = "user-agent"
 
 
 class AnalysisConfig(Section):
@@ -240,79 +177,71 @@ class AnalysisConfig(Section):
 
     confidence: Confidence = Field(
         default=9900,
-        description="How sure to be that a canary which is taken back is worse, for the whole time and all checks.",
+        description="Confidence that a canary which is rolled back is worse than stable, for a whole rollout and all "
+        "checks together.",
         examples=["99.9%"],
     )
-    unit: CountedBy = Field(
+    unit: Unit = Field(
         default="auto",
-        description="What failures are counted by: `request`, `user` (with affinity), `endpoint-second`. `auto`: users "
-        "with affinity, else requests, or endpoint-seconds where stable's failures come in clumps.",
+        description="Unit in which failures are counted: `request`, `user` (with affinity) or `endpoint-second`. "
+        "`auto`: users with affinity, else requests, or endpoint-seconds if the failures of stable are clustered.",
         examples=["user"],
     )
-    errors: Annotated[ErrorsConfig | None, BeforeValidator(none_if_off)] = Field(
-        default=ErrorsConfig(), description="See below."
+    errors: Annotated[ErrorsConfig | None, BeforeValidator(leaves.none_if_off)] = Field(
+        default=ErrorsConfig(), description="Failure rate. See below."
     )
-    latency: Annotated[LatencyConfig | None, BeforeValidator(none_if_off)] = Field(
-        default=LatencyConfig(), description="See below."
+    latency: Annotated[LatencyConfig | None, BeforeValidator(leaves.none_if_off)] = Field(
+        default=LatencyConfig(), description="Latency. See below."
     )
-    refusals: Annotated[RefusalsConfig | None, BeforeValidator(none_if_off)] = Field(
-        default=RefusalsConfig(), description="See below."
+    refusals: Annotated[RefusalsConfig | None, BeforeValidator(leaves.none_if_off)] = Field(
+        default=RefusalsConfig(), description="Client errors. See below."
     )
     goals: Annotated[tuple[JudgedGoalConfig, ...], BeforeValidator(sequence)] = Field(
         default=(), description="How goals are judged. See below.", examples=["[{goal: add_to_cart, tolerance: 2%}]"]
     )
-    resources: Annotated[tuple[ResourceConfig, ...], BeforeValidator(sequence)] = Field(
+    resources: Annotated[
+        tuple[ResourceConfig, ...], BeforeValidator(sequence), AfterValidator(distinct("resource"))
+    ] = Field(
         default=(),
-        description="What requests cost the versions. See below.",
+        description="Resource checks. See below.",
         examples=["[{name: cpu, counter: process_cpu_seconds_total}]"],
     )
-    checks: Annotated[tuple[CheckConfig, ...], BeforeValidator(sequence)] = Field(
+    checks: Annotated[tuple[CheckConfig, ...], BeforeValidator(sequence), AfterValidator(distinct("check"))] = Field(
         default=(),
         description="External checks. See below.",
         examples=["[{name: load, prometheus: 'http://prom:9090', query: 'load{version=\"{{version}}\"}', max: 0.8}]"],
     )
-    limits: Annotated[HardLimitConfig | None, BeforeValidator(none_if_off)] = Field(
-        default=HardLimitConfig(), description="See below."
+    limits: Annotated[HardLimitConfig | None, BeforeValidator(leaves.none_if_off)] = Field(
+        default=HardLimitConfig(), description="Hard limit of the failure rate. See below."
     )
-    min_requests: Count = Field(
+    min_requests: leaves.Count = Field(
         default=100, description="Canary requests at one weight that a pass needs.", examples=["500"]
     )
-    warmup: LongDuration = Field(
+    warmup: leaves.LongDuration = Field(
         default=30.0,
-        description="For how long the latencies of a canary's endpoint are left out, from its first request on.",
+        description="For how long the latency of an endpoint of the canary is ignored after its first request.",
         examples=["2m"],
     )
-    exclude: ExcludeConfig = Field(default=ExcludeConfig(), description="See below.")
-    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
-
-    @model_validator(mode="after")
-    def _distinct_names(self) -> Self:
-        for kind, ones in (("resources", self.resources), ("checks", self.checks)):
-            names = [one.name for one in ones]
-            if len(set(names)) < len(names):
-                raise InvalidValueError("give each a name of its own", found=f"two {kind} with one name")
-        return self
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files whose contents are part of this."""
-        return tuple(path for one in self.sources for path in one.files)
+    exclude: ExcludeConfig = Field(
+        default=ExcludeConfig(), description="Requests that are left out of the analysis. See below."
+    )
+    dry_run: leaves.DryRun = False
 
     @property
     def sources(self) -> tuple[ResourceConfig | CheckConfig, ...]:
-        """The external sources that have to be asked."""
+        """The external sources that are queried."""
         return (*self.resources, *self.checks)
 
     @property
     def protects(self) -> bool:
-        """Whether anything can take a canary back."""
-        others: list[ResourceConfig | CheckConfig | JudgedGoalConfig] = [*self.resources, *self.checks, *self.goals]
-        asked = any(one.on_failure == "rollback" and not one.dry_run for one in others)
+        """Whether any check can roll a canary back."""
+        others: list[ResourceConfig | CheckConfig | JudgedGoalConfig] = [*self.sources, *self.goals]
         judged = any(one is not None and not one.dry_run for one in (self.errors, self.latency))
+        asked = any(one.on_failure == "rollback" and not one.dry_run for one in others)
         return asked or judged or self.limits is not None
 
     def spec(self, goals: tuple[Goal, ...], prove_above: int = 5000) -> AnalysisSpec:
-        """As the judge has it, with the goals of the route; weights above `prove_above` (basis points) want proof."""
+        """The specification for the judge. Weights above `prove_above` (basis points) need a proof."""
         shown = {one.goal: one for one in self.goals}
         return AnalysisSpec(
             confidence=self.confidence / FULL_WEIGHT,
@@ -343,9 +272,8 @@ def known_goals(analysis: AnalysisConfig | None, goals: tuple[str, ...]) -> None
     for one in () if analysis is None else analysis.goals:
         if one.goal not in goals:
             raise InvalidValueError(
-                f"goals of this route are: {', '.join(goals) or 'none'}",
+                f"the goals of this route are: {', '.join(goals) or 'none'}",
                 found=f"analysis of goal {one.goal}",
-                plain=InvalidValueError(
-                    "name one of the route's `goals`", found="analysis of a goal that the route does not have"
-                ),
+                plain="analysis of a goal that the route does not have",
+                plain_hint="name one of the route's `goals`",
             )

@@ -1,74 +1,65 @@
-"""The part of the schema for active health checks: what is asked of each endpoint, and which answers are good."""
+"""The section of active health checks: the request to each endpoint, and the responses that count as healthy."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.goals import Ranges, statuses, statuses_text
-from canaryproxy.config.schema.outbound import Headers, files_of
-from canaryproxy.config.schema.section import Count, Duration, HeaderName, Section, ShortDuration, ShownAs, Target
-from canaryproxy.config.schema.sources import Port
+from canaryproxy.config.schema import leaves
+from canaryproxy.config.schema.section import Section, ShownAs
 from canaryproxy.config.types.address import authority
+from canaryproxy.config.types.readers import choice
 from canaryproxy.model.goal import REACHED
 
 Scheme = Literal["http", "https"]
-
-
-def scheme(value: object) -> Scheme:
-    """`http` or `https`."""
-    if value == "http":
-        return "http"
-    if value == "https":
-        return "https"
-    raise InvalidValueError("expected http or https")
-
-
-SchemeWord = Annotated[Scheme, PlainValidator(scheme), ShownAs(str)]
+SchemeWord = Annotated[Scheme, PlainValidator(choice(Scheme)), ShownAs(str)]
 Authority = Annotated[str, PlainValidator(authority)]
-Statuses = Annotated[Ranges, PlainValidator(statuses), ShownAs(statuses_text)]
 
 
 class HealthConfig(Section):
-    """Active health checks: a request to every endpoint, over and over."""
+    """Active health checks: requests to every endpoint at regular intervals."""
 
-    path: Target = Field(description="What is asked for.", examples=["/healthz"])
+    path: leaves.Target = Field(description="Path of the request.", examples=["/healthz"])
     host: Authority | None = Field(
         default=None,
-        description="The `Host` header of the request. Default: the URL's host and the port that is asked. It changes "
-        "nothing about TLS: the name for SNI and in the certificate is `tls.server_name`, or the URL's host.",
+        description="The `Host` header of the request. Default: the host of the URL and the port of the check. It does "
+        "not change TLS: the name for SNI and in the certificate is `tls.server_name`, or the host of the URL.",
         examples=["shop.example.com"],
     )
-    port: Port | None = Field(default=None, description="At another port than the one it serves at.", examples=["8081"])
+    port: leaves.Port | None = Field(
+        default=None, description="Port of the checks. Default: the port of the endpoint.", examples=["8081"]
+    )
     scheme: SchemeWord | None = Field(
         default=None,
-        description="`http` where a version with `https://` answers checks without TLS. Default: the URL's scheme.",
+        description="`http` if a version with `https://` answers health checks without TLS. Default: the scheme of the "
+        "URL.",
         examples=["http"],
     )
-    headers: Headers = Field(
+    headers: leaves.Headers = Field(
         default={},
-        description='Headers to send. A value that is a secret stands in the environment (`"${HEALTH_KEY}"`) or in a '
-        'file, `{file: /run/secrets/key, prefix: "Bearer "}`, whose content is followed live. Values are never shown.',
+        description='Headers to send. Give a secret value by the environment (`"${HEALTH_KEY}"`) or by a file, '
+        '`{file: /run/secrets/key, prefix: "Bearer "}`, whose content is reloaded live. Values are never shown.',
         examples=['{x-probe: canaryproxy, authorization: {file: /run/secrets/health, prefix: "Bearer "}}'],
     )
-    status: Statuses = Field(
+    status: leaves.Statuses = Field(
         default=REACHED,
-        description="Statuses that are healthy. Redirects are not followed.",
+        description="Statuses that count as healthy. Redirects are not followed.",
         examples=["[200, 204, 300-399]"],
     )
-    interval: Duration = Field(default=2.0, description="Time from one check to the next.", examples=["5s"])
-    timeout: ShortDuration = Field(default=1.0, description="Time for a check.", examples=["500ms"])
-    unhealthy: Count = Field(
-        default=3, description="Checks that must fail in a row until an endpoint is unhealthy.", examples=["2"]
+    interval: leaves.Duration = Field(
+        default=2.0, description="Time from one check of an endpoint to the next.", examples=["5s"]
     )
-    healthy: Count = Field(
-        default=1, description="Checks that must succeed in a row until it is healthy again.", examples=["2"]
+    timeout: leaves.ShortDuration = Field(default=1.0, description="Longest time for one check.", examples=["500ms"])
+    unhealthy: leaves.Count = Field(
+        default=3, description="Consecutive failed checks that make an endpoint unhealthy.", examples=["2"]
     )
-    version_header: HeaderName | None = Field(
+    healthy: leaves.Count = Field(
+        default=1, description="Consecutive successful checks that make an endpoint healthy again.", examples=["2"]
+    )
+    version_header: leaves.HeaderName | None = Field(
         default=None,
-        description="A response header in which it tells its version: a canary that tells another one is another "
-        "canary, and its rollout starts over.",
+        description="Response header that contains the name of the version. A canary that reports another name is a "
+        "new canary: its rollout starts over.",
         examples=["x-version"],
     )
 
@@ -77,8 +68,3 @@ class HealthConfig(Section):
         if "host" in self.headers:
             raise InvalidValueError("write it as `host: shop.example.com`", found="a header `host`")
         return self
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files whose contents are part of this."""
-        return files_of(self.headers)

@@ -1,151 +1,97 @@
-"""The part of the schema for webhooks of rollouts: gates that have to agree, and hooks that are notified."""
+"""The sections of webhooks of a rollout: hooks, which can be gates, and notifications."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.outbound import Headers, UpstreamTlsConfig, check_one_credential, check_secure, files_of
-from canaryproxy.config.schema.section import RuleName, Section, ShownAs, TokenFile, TokenText
+from canaryproxy.config.schema import leaves
+from canaryproxy.config.schema.outbound import OutboundConfig, check_https
+from canaryproxy.config.schema.section import ShownAs
 from canaryproxy.config.schema.sources import Service
 from canaryproxy.config.types.quantity import count, duration, duration_text
+from canaryproxy.config.types.readers import choice
 
 When = Literal["start", "raise", "promotion", "end", "rollback", "event"]
-WHEN: dict[str, When] = {
-    "start": "start",
-    "raise": "raise",
-    "promotion": "promotion",
-    "end": "end",
-    "rollback": "rollback",
-    "event": "event",
-}
 
 GATES: frozenset[When] = frozenset(("start", "raise", "promotion"))
-"""Those that have to agree before it goes on."""
+"""Moments at which a hook has to agree before the rollout continues."""
 
 MAX_METADATA = 50
 
 Severity = Literal["info", "warning", "critical"]
-SEVERITIES: dict[str, Severity] = {"info": "info", "warning": "warning", "critical": "critical"}
-
-
-def when(value: object) -> When:
-    """At which moment."""
-    found = WHEN.get(value) if isinstance(value, str) else None
-    if found is None:
-        raise InvalidValueError(f"expected one of {', '.join(WHEN)}")
-    return found
-
-
-def severity(value: object) -> Severity:
-    """The minimum severity of a notification."""
-    found = SEVERITIES.get(value) if isinstance(value, str) else None
-    if found is None:
-        raise InvalidValueError(f"expected one of {', '.join(SEVERITIES)}")
-    return found
-
-
-def style(value: object) -> Literal["json", "slack"]:
-    """The format of a notification."""
-    if value == "json":
-        return "json"
-    if value == "slack":
-        return "slack"
-    raise InvalidValueError("expected json or slack")
+NotificationStyle = Literal["json", "slack"]
 
 
 def metadata(value: object) -> tuple[tuple[str, str], ...]:
-    """Metadata for the service that is called."""
-    expected = f"expected up to {MAX_METADATA} texts by name"
+    """Metadata for the service that is called, sorted by name."""
+    expected = f"expected a mapping of at most {MAX_METADATA} names to texts"
     if not isinstance(value, dict) or len(value) > MAX_METADATA:
         raise InvalidValueError(expected)
     if not all(isinstance(one, str) for pair in value.items() for one in pair):
         raise InvalidValueError(expected)
     if not all(re.fullmatch(r"[\w.-]{1,63}", key) for key in value):
-        raise InvalidValueError(f"{expected}: letters, digits, _, . and -")
+        raise InvalidValueError(f"{expected}; a name has 1 to 63 letters, digits, _ . -")
     return tuple(sorted(value.items()))
 
 
 def metadata_text(value: tuple[tuple[str, str], ...]) -> str:
-    """As it would be written."""
+    """The metadata as written in a config."""
     return f"{{{', '.join(f'{key}: {text}' for key, text in value)}}}"
 
 
-WhenWord = Annotated[When, PlainValidator(when), ShownAs(str)]
-SeverityWord = Annotated[Severity, PlainValidator(severity), ShownAs(str)]
-Style = Annotated[Literal["json", "slack"], PlainValidator(style), ShownAs(str)]
+WhenWord = Annotated[When, PlainValidator(choice(When)), ShownAs(str)]
+SeverityWord = Annotated[Severity, PlainValidator(choice(Severity)), ShownAs(str)]
+StyleWord = Annotated[NotificationStyle, PlainValidator(choice(NotificationStyle)), ShownAs(str)]
 Metadata = Annotated[tuple[tuple[str, str], ...], PlainValidator(metadata), ShownAs(metadata_text)]
 CallTimeout = Annotated[float, PlainValidator(duration(0.1, 600)), ShownAs(duration_text)]
 Retries = Annotated[int, PlainValidator(count(0, 100)), ShownAs(str)]
 
 
-class OutboundCallConfig(Section):
-    """A service that is called."""
+class OutboundCallConfig(OutboundConfig):
+    """A service that is called by POST."""
 
     url: Service = Field(
-        description="Called by POST with a JSON document. Path and query may be secrets: they are never shown.",
+        description="URL that is called by POST with a JSON document. Path and query may be secrets: they are never "
+        "shown.",
         examples=["http://approvals/shop"],
         repr=False,
     )
-    timeout: CallTimeout = Field(default=10.0, description="How long to wait for the answer.", examples=["30s"])
-    retries: Retries = Field(default=2, description="How often to try again where none comes.", examples=["5"])
-    headers: Headers = Field(
-        default={},
-        description="Headers to send, as those of `routes.<name>.stable.health`.",
-        examples=["{x-scope-orgid: shop}"],
-    )
-    tls: UpstreamTlsConfig | None = Field(
-        default=None,
-        description="For `https://`: whom to trust and what to show, as in `routes.<name>.stable.tls`. Default: the "
-        "system's authorities.",
-    )
-    token: TokenText | None = Field(
-        default=None, description="A bearer token; better from the environment.", examples=['"${HOOK_TOKEN}"']
-    )
-    token_file: TokenFile | None = Field(
-        default=None, description="Or a file that holds it.", examples=["/run/secrets/hook"]
-    )
-
-    @property
-    def secret(self) -> str:
-        """The token, wherever it came from; empty for none."""
-        found = self.token or self.token_file
-        return "" if found is None else found.value
+    timeout: CallTimeout = Field(default=10.0, description="Longest time to wait for the response.", examples=["30s"])
+    retries: Retries = Field(default=2, description="Further attempts if there is no response.", examples=["5"])
 
     @model_validator(mode="after")
-    def _one_token(self) -> Self:
-        check_one_credential(self.headers, self.token, self.token_file)
-        check_secure(self.url, self.tls)
+    def _https(self) -> Self:
+        check_https(self.tls, self.url)
         return self
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Files whose contents are part of this."""
-        return files_of(self.headers, self.tls, self.token_file)
 
 
 class HookConfig(OutboundCallConfig):
-    """A webhook. Those at `start`, `raise` and `promotion` are gates: nothing goes on until they answer 2xx. The others
-    are notified, and their answer changes nothing.
+    """A webhook. At `start`, `raise` and `promotion` it is a gate: the rollout continues only after a 2xx response. At
+    the other moments it is notified, and its response has no effect.
     """
 
-    name: RuleName = Field(description="What it is called.", examples=["approval"])
+    name: leaves.RuleName = Field(description="Name of the hook, unique in the rollout.", examples=["approval"])
     when: WhenWord = Field(
-        description="`start`: before a rollout begins; `raise`: before every higher weight; `promotion`: before 100; "
-        "`end`: after it has succeeded; `rollback`: after it was taken back; `event`: whatever happens.",
+        description="`start`: before a rollout starts. `raise`: before each higher weight. `promotion`: before "
+        "weight 100. `end`: after the rollout has succeeded. `rollback`: after the canary was rolled back. `event`: "
+        "at every event.",
         examples=["promotion"],
     )
     metadata: Metadata = Field(
-        default=(), description="Metadata for the service that is called.", examples=["{team: shop}"]
+        default=(), description="Metadata that is sent to the service.", examples=["{team: shop}"]
     )
 
 
 class NotifyConfig(OutboundCallConfig):
-    """Receivers of every event of a rollout."""
+    """A service that receives every event of a rollout."""
 
     min_severity: SeverityWord = Field(
-        default="info", description="`info`, `warning` or `critical`, and what is graver.", examples=["warning"]
+        default="info",
+        description="Minimum severity of an event that is sent: `info`, `warning` or `critical`.",
+        examples=["warning"],
     )
-    style: Style = Field(default="json", description="`json`, or `slack` for a chat's webhook.", examples=["slack"])
+    style: StyleWord = Field(
+        default="json", description="`json`, or `slack` for the webhook of a chat.", examples=["slack"]
+    )

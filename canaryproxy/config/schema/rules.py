@@ -1,6 +1,5 @@
-"""The part of the schema for rules: exceptions from the weight."""
+"""The sections of rules, which are exceptions to the weight, and of goals, which are business events."""
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
@@ -8,75 +7,69 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.section import (
-    CookieName,
-    HeaderName,
-    Match,
-    Method,
-    ParameterName,
-    PathMatch,
-    Percent,
-    RuleName,
-    Section,
-    Switch,
-    Trusted,
-    VersionTo,
-)
-from canaryproxy.config.types.sequence import non_empty_sequence, sequence
+from canaryproxy.config.schema import leaves
+from canaryproxy.config.schema.section import Section
+from canaryproxy.config.types.readers import distinct, non_empty_sequence, sequence
+from canaryproxy.model.goal import REACHED, Goal
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import FULL_WEIGHT
 
+MAX_GOALS = 100
+"""Goals of one route: each has metric series of its own."""
+
 
 class RuleConfig(Section):
-    """An exception. All its conditions must hold; without any it matches every request."""
+    """An exception to the weight, for requests that meet all conditions. Without conditions it matches all."""
 
-    name: RuleName = Field(description="Its name in metrics and logs, unique in the route.", examples=["testers"])
-    headers: dict[HeaderName, Match] = Field(
+    name: leaves.RuleName = Field(description="Name in metrics and logs, unique in the route.", examples=["testers"])
+    headers: dict[leaves.HeaderName, leaves.Match] = Field(
         default={},
-        description="Headers by name, each with a value (exact) or one of `exact`, `prefix`, `regex` (RE2, the whole "
-        "value), `present: true` or `false`, `in: [...]`, `item` (a text or a list of texts, one of which is an item "
-        "of a comma-separated list: `a, b` has the item `b`). Of repeated headers any may match.",
+        description="Headers by name, each with a text (exact), or with one of `exact`, `prefix`, `regex` (RE2, "
+        "matches the whole value), `present: true` or `false`, `in: [...]`, and `item` (a text or a list of texts, "
+        "of which one is an item of a comma-separated list: `a, b` has the item `b`). Of a repeated header any value "
+        "may match.",
         examples=['{x-internal-tester: "true"}'],
     )
-    cookies: dict[CookieName, Match] = Field(
+    cookies: dict[leaves.CookieName, leaves.Match] = Field(
         default={}, description="Cookies by name, compared like headers.", examples=['{beta: "1"}']
     )
-    query: dict[ParameterName, Match] = Field(
+    query: dict[leaves.ParameterName, leaves.Match] = Field(
         default={},
-        description="Query parameters by name, decoded, compared like headers.",
+        description="Query parameters by name, percent-decoded and compared like headers.",
         examples=["{preview: {present: true}}"],
     )
-    methods: Annotated[tuple[Method, ...], BeforeValidator(non_empty_sequence)] = Field(
-        default=(), description="Request methods, any of them.", examples=["[GET, HEAD]"]
+    methods: Annotated[tuple[leaves.Method, ...], BeforeValidator(non_empty_sequence)] = Field(
+        default=(), description="Request methods, of which any may match.", examples=["[GET, HEAD]"]
     )
-    path: PathMatch | None = Field(
-        default=None,
-        description="The path: exact, or one of `exact`, `prefix` (by whole segments), `regex` (RE2, the whole path). "
-        "Compared in one normalised spelling.",
-        examples=["{prefix: /beta}"],
-    )
-    sources: Annotated[tuple[Trusted, ...], BeforeValidator(non_empty_sequence)] = Field(
+    path: leaves.PathMatch = None
+    sources: Annotated[tuple[leaves.Trusted, ...], BeforeValidator(non_empty_sequence)] = Field(
         default=(),
-        description="Networks of clients, any of them; behind `trusted_proxies` the client's own address counts.",
+        description="Networks of client addresses, of which any may match. Behind `trusted_proxies` the address of the "
+        "client is used, not that of the proxy.",
         examples=["[10.1.0.0/16]"],
     )
-    to: VersionTo = Field(description="The version these requests get.", examples=["canary"])
-    percent: Percent = Field(
+    to: leaves.VersionTo = Field(description="Version for the requests that match.", examples=["canary"])
+    percent: leaves.Percent = Field(
         FULL_WEIGHT,
-        description="How many of them; the others get the other version. With affinity a client stays on its side.",
+        description="Percentage of the matching requests that get this version; the others get the other version. With "
+        "affinity a client always gets the same one.",
         examples=["50"],
     )
-    preview: Switch = Field(default=False, description="Reach the canary even when it is aborted.", examples=["true"])
-    analyse: Switch = Field(default=False, description="Count these requests in the analysis, too.", examples=["true"])
+    preview: leaves.Switch = Field(
+        default=False, description="Send these requests to the canary even after an abort.", examples=["true"]
+    )
+    analyse: leaves.Switch = Field(
+        default=False, description="Include these requests in the analysis.", examples=["true"]
+    )
 
     @property
     def reaches_canary(self) -> bool:
-        """Whether any request that it decides goes to the canary."""
+        """Whether any matching request goes to the canary."""
         return self.to == "canary" or self.percent < FULL_WEIGHT
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """What must hold of a request, cheap questions first."""
+        """The conditions for the routing table, cheap ones first."""
         found = [Condition("method", "in", self.methods)] if self.methods else []
         found += [Condition("header", *match, name) for name, match in self.headers.items()]
         found += [Condition("cookie", *match, name) for name, match in self.cookies.items()]
@@ -89,13 +82,8 @@ class RuleConfig(Section):
 
 
 def rule_list(value: object) -> tuple[object, ...]:
-    """A list of rules with names of their own."""
-    rules = sequence(value)
-    names = Counter(rule["name"] for rule in rules if isinstance(rule, dict) and isinstance(rule.get("name"), str))
-    for name, count in names.most_common(1):
-        if count > 1:
-            raise InvalidValueError("give each rule a name of its own", found=f"{count} rules named {name}")
-    return rules
+    """A list of rules with different names."""
+    return distinct("rule")(sequence(value))
 
 
 @dataclass(frozen=True)
@@ -106,7 +94,44 @@ class RuleSet:
 
     @cached_property
     def exceptions(self) -> tuple[Rule, ...]:
-        """The rules as the table has them, the same object whenever asked."""
+        """The rules for the routing table. Always the same object, so that they are compiled only once."""
         return tuple(
             Rule(rule.name, rule.conditions, rule.to, rule.percent, rule.preview, rule.analyse) for rule in self.rules
         )
+
+
+class GoalConfig(Section):
+    """A business event: a response that meets all conditions. One with only a name is reported through the API."""
+
+    name: leaves.RuleName = Field(
+        description="Name in metrics and stats, unique in the route.", examples=["add_to_cart"]
+    )
+    method: leaves.Method | None = Field(default=None, description="Method of the request.", examples=["POST"])
+    path: leaves.PathMatch = None
+    status: leaves.Statuses = Field(
+        default=REACHED, description="Statuses of responses that are counted.", examples=["201"]
+    )
+    header: leaves.HeaderName | None = Field(
+        default=None,
+        description="Response header that contains the value of the event: digits, with at most six decimals. A "
+        "response without this header, or with any other text in it, is not counted. Values above 1,000,000,000 are "
+        "reduced to that. Without this key every event has the value 1.",
+        examples=["x-order-value"],
+    )
+
+    @property
+    def goal(self) -> Goal:
+        """The goal for the routing table."""
+        conditions = [] if self.method is None else [Condition("method", "in", (self.method,))]
+        if self.path is not None:
+            conditions.append(Condition("path", *self.path))
+        reported = not self.model_fields_set - {"name"}
+        return Goal(self.name, tuple(conditions), self.status, self.header or "", reported)
+
+
+def goal_list(value: object) -> tuple[object, ...]:
+    """A list of goals with different names."""
+    goals = distinct("goal")(sequence(value))
+    if len(goals) > MAX_GOALS:
+        raise InvalidValueError(f"a route has at most {MAX_GOALS} goals", found=f"{len(goals)} goals")
+    return goals

@@ -1,138 +1,38 @@
-"""What every section of the config is made of: a strict mapping, and leaves that are read by pure functions.
+"""The base class of every section of the config, and functions that walk sections: their keys, files and written form.
 
-Every leaf is read by a function of `quantity`, `address`, `match` and their like that raises `InvalidValueError`;
-pydantic walks the tree and gathers what they raise.
+Leaf values are read by pure functions in `types` that raise `InvalidValueError` (see `leaves`); pydantic walks the tree
+and collects the errors.
 """
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
-from canaryproxy.config.types.address import Address, Origin, listen_address, network, origin, server_name
-from canaryproxy.config.types.affinity import affinity, affinity_text
-from canaryproxy.config.types.certificate import PemFile, pem_file
-from canaryproxy.config.types.match import host_pattern, path_prefix, route_name, target
-from canaryproxy.config.types.quantity import (
-    count,
-    count_or_none,
-    count_text,
-    duration,
-    duration_or_never,
-    duration_text,
-    is_off,
-    log_format,
-    log_level,
-    log_path,
-    percent,
-    percent_text,
-    size,
-    size_or_auto,
-    size_or_none,
-    size_text,
-    size_text_or_auto,
-    size_text_or_none,
-    socket_path,
-    state_path,
-    switch,
-    worker_count,
-    workers_text,
-)
-from canaryproxy.config.types.rule import (
-    MAX_AGE_SECONDS,
-    MatchSpec,
-    cookie_name,
-    fallback,
-    fallback_text,
-    forwarded_family,
-    forwarded_name,
-    header_name,
-    matcher,
-    method,
-    parameter_name,
-    path_matcher,
-    rule_name,
-    upgrades,
-    version_name,
-)
-from canaryproxy.config.types.secret import Token, no_auth, role, token, token_file
-from canaryproxy.config.types.version import version_text
-from canaryproxy.model.forwarded import Family
-from canaryproxy.model.settings import Network
-from canaryproxy.model.table import Affinity, VersionName
+from canaryproxy.config.problems import InvalidValueError, Loc, path_text
+from canaryproxy.config.types.certificate import PemFile
+from canaryproxy.config.types.secret import HeaderValue, Token
 
-_HOUR = 3600
-_DAY = 24 * _HOUR
-_KIB = 1024
+T = TypeVar("T")
+
+FileValue = PemFile | Token | HeaderValue
+"""Values that are read from a file, or may be."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownAs:
-    """How a value of this kind is written in a config, for the reference."""
+    """How a value of this kind is written in a config, and the word for None, for the reference and `as_written`."""
 
-    text: Callable[..., str]
+    write: Callable[[Any], str]
+    none: str = "none"
 
-
-ShortDuration = Annotated[float, PlainValidator(duration(0.001, 600)), ShownAs(duration_text)]
-Duration = Annotated[float, PlainValidator(duration(0.001, _DAY)), ShownAs(duration_text)]
-LongDuration = Annotated[float, PlainValidator(duration(0, _DAY)), ShownAs(duration_text)]
-LongDurationOrNever = Annotated[float | None, PlainValidator(duration_or_never(0, _DAY)), ShownAs(duration_text)]
-Count = Annotated[int, PlainValidator(count(1, 1_000_000)), ShownAs(str)]
-CountOrNone = Annotated[int | None, PlainValidator(count_or_none(1, 1_000_000)), ShownAs(count_text)]
-FieldCount = Annotated[int, PlainValidator(count(1, 10_000)), ShownAs(str)]
-CopySize = Annotated[int, PlainValidator(size(0, _KIB**2)), ShownAs(size_text)]
-HeadSize = Annotated[int, PlainValidator(size(_KIB, 16 * _KIB**2)), ShownAs(size_text)]
-TargetSize = Annotated[int, PlainValidator(size(64, _KIB**2)), ShownAs(size_text)]
-BodySize = Annotated[int | None, PlainValidator(size_or_none(1, 2**40)), ShownAs(size_text_or_none)]
-BufferSize = Annotated[int | None, PlainValidator(size_or_auto(_KIB**2, 2**40)), ShownAs(size_text_or_auto)]
-Percent = Annotated[int, PlainValidator(percent), ShownAs(percent_text)]
-Switch = Annotated[bool, PlainValidator(switch), ShownAs(lambda value: str(value).lower())]
-Url = Annotated[Origin, PlainValidator(origin)]
-Listen = Annotated[Address, PlainValidator(listen_address), ShownAs(str)]
-Trusted = Annotated[Network, PlainValidator(network)]
-HostPattern = Annotated[str, PlainValidator(host_pattern)]
-PathPrefix = Annotated[str, PlainValidator(path_prefix)]
-RouteName = Annotated[str, PlainValidator(route_name)]
-RuleName = Annotated[str, PlainValidator(rule_name)]
-ForwardedFamily = Annotated[Family, PlainValidator(forwarded_family), ShownAs(str)]
-ForwardedName = Annotated[str, PlainValidator(forwarded_name)]
-HeaderName = Annotated[str, PlainValidator(header_name)]
-CookieName = Annotated[str, PlainValidator(cookie_name)]
-ParameterName = Annotated[str, PlainValidator(parameter_name)]
-Match = Annotated[MatchSpec, PlainValidator(matcher)]
-PathMatch = Annotated[MatchSpec, PlainValidator(path_matcher)]
-Method = Annotated[str, PlainValidator(method)]
-VersionTo = Annotated[VersionName, PlainValidator(version_name)]
-AffinityRule = Annotated[
-    Affinity | None, PlainValidator(affinity(duration(1, MAX_AGE_SECONDS))), ShownAs(affinity_text)
-]
-Fallback = Annotated[frozenset[VersionName], PlainValidator(fallback), ShownAs(fallback_text)]
-Upgrades = Annotated[tuple[str, ...], PlainValidator(upgrades), ShownAs(lambda names: f"[{', '.join(names)}]")]
-ServerName = Annotated[str, PlainValidator(server_name)]
-Pem = Annotated[PemFile, PlainValidator(pem_file)]
-VersionText = Annotated[str, PlainValidator(version_text)]
-Target = Annotated[str, PlainValidator(target)]
-LogPath = Annotated[str, PlainValidator(log_path), ShownAs(str)]
-TokenName = Annotated[str, PlainValidator(rule_name)]
-TokenText = Annotated[Token, PlainValidator(token)]
-TokenFile = Annotated[Token, PlainValidator(token_file)]
-AdminRole = Annotated[Literal["read", "write"], PlainValidator(role), ShownAs(str)]
-AdminHost = Annotated[str, PlainValidator(server_name)]
-NoAuth = Annotated[
-    bool, PlainValidator(no_auth), ShownAs(lambda value: "none" if value else "tokens, or loopback alone")
-]
-BucketBound = Annotated[float, PlainValidator(duration(0.0001, _HOUR)), ShownAs(duration_text)]
-WorkerCount = Annotated[int | None, PlainValidator(worker_count), ShownAs(workers_text)]
-StatePath = Annotated[str, PlainValidator(state_path), ShownAs(str)]
-SocketPath = Annotated[str | None, PlainValidator(socket_path), ShownAs(lambda path: path or "none")]
-LogLevel = Annotated[Literal["debug", "info", "warning", "error"], PlainValidator(log_level), ShownAs(str)]
-LogFormat = Annotated[Literal["json", "text"], PlainValidator(log_format), ShownAs(str)]
-
-
-def none_if_off(value: object) -> object:
-    """`off` and its like in place of a section that may be left out."""
-    return None if is_off(value) else value
+    def text(self, value: object) -> str:
+        """The value as written."""
+        return self.none if value is None else self.write(value)
 
 
 class Section(BaseModel):
@@ -141,8 +41,88 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class InvalidDocumentError(ValueError):
+    """A part of a config from outside a file that is not valid: `problems` has a path and a sentence for each fault."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {words}" if path else words for path, words in problems))
+        self.problems = problems
+
+
+def validated(adapter: TypeAdapter[T], data: object, skip: int = 0) -> T:
+    """A part of a config from plain data. Raises `InvalidDocumentError`, with `skip` parts cut off each path."""
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    places = [tuple(part for part in item["loc"][skip:] if part != "[key]") for item in found]
+    words = [_sentence(item["type"], item.get("ctx", {}).get("error")) for item in found]
+    raise InvalidDocumentError([(path_text(loc), one) for loc, one in zip(places, words, strict=True)])
+
+
+def _sentence(kind: str, wrong: object) -> str:
+    if isinstance(wrong, InvalidValueError):
+        return f"{wrong.found}; {wrong.hint}" if wrong.found else wrong.hint
+    return {"missing": "is missing", "extra_forbidden": "is not a known key"}.get(kind, "expected a mapping")
+
+
+def fields_of(section: type[Section]) -> dict[str, FieldInfo]:
+    """The keys of a section: its own first, then those that it shares with other sections."""
+    # Not `__annotations__`: Python 3.14 evaluates annotations lazily.
+    names = dict.fromkeys(key for kind in section.__mro__ for key in inspect.get_annotations(kind))
+    return {key: section.model_fields[key] for key in names if key in section.model_fields}
+
+
+def sections_in(section: type[Section], path: Loc = ()) -> Iterator[tuple[Loc, type[Section]]]:
+    """A section and all sections below it, by path; `*` stands for a name or the index of a list."""
+    yield path, section
+    for key, field in fields_of(section).items():
+        for below, kind in _types(field.annotation):
+            if isinstance(kind, type) and issubclass(kind, Section):
+                yield from sections_in(kind, (*path, key, *below))
+
+
+def _types(annotation: Any) -> Iterator[tuple[Loc, Any]]:
+    """The types of the values of an annotation, each with its path below the key."""
+    origin, items = get_origin(annotation), get_args(annotation)
+    if not items:
+        yield (), annotation
+        return
+    if origin is Annotated:
+        items = items[:1]
+    for item in items[-1:] if origin is dict else items:
+        for below, kind in _types(item):
+            yield ("*", *below) if origin in (tuple, dict) else below, kind
+
+
+@cache
+def _file_keys(section: type[Section]) -> tuple[str, ...]:
+    """The keys that can have files below them. The others need not be walked: a config can have a thousand routes."""
+    return tuple(key for key, field in section.model_fields.items() if any(map(_has_files, _types(field.annotation))))
+
+
+def _has_files(typed: tuple[Loc, Any]) -> bool:
+    kind = typed[1]
+    return isinstance(kind, type) and (
+        issubclass(kind, FileValue) or (issubclass(kind, Section) and bool(_file_keys(kind)))
+    )
+
+
+def files_in(value: object, loc: Loc = ()) -> Iterator[tuple[Loc, FileValue]]:
+    """Every value below a section that can come from a file, with its path."""
+    if isinstance(value, FileValue):
+        yield loc, value
+    elif isinstance(value, Section):
+        for key in _file_keys(type(value)):
+            yield from files_in(getattr(value, key), (*loc, key))
+    elif isinstance(value, (dict, tuple)):
+        items: Iterable[tuple[str | int, object]] = value.items() if isinstance(value, dict) else enumerate(value)
+        for part, one in items:
+            yield from files_in(one, (*loc, part))
+
+
 def as_written(section: Section) -> dict[str, object]:
-    """The mapping that reads as this section, without what has its default; files by their paths."""
+    """The mapping that is read as this section, without keys that have their default; files are given by path."""
     values = {key: (getattr(section, key), field) for key, field in type(section).model_fields.items()}
     return {
         key: _written(value, [one.text for one in field.metadata if isinstance(one, ShownAs)])
@@ -152,7 +132,7 @@ def as_written(section: Section) -> dict[str, object]:
 
 
 def _written(value: object, texts: list[Callable[..., str]]) -> object:
-    """Whole numbers, texts and switches as they are; everything else as the reference shows it."""
+    """Numbers, texts and switches as they are; other values as the reference shows them."""
     if isinstance(value, Section):
         return as_written(value)
     if value is None or isinstance(value, (bool, int, str)):

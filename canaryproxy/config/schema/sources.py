@@ -1,7 +1,5 @@
-"""The part of the schema for what others know of the versions: their own metrics, Prometheus, any HTTP service."""
+"""The sections of resource checks, and of external checks that query Prometheus or another service."""
 
-import re
-from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -10,82 +8,41 @@ from pydantic import Field, PlainValidator, model_validator
 from canaryproxy.analysis.spec import ExternalSpec, ResourceSpec
 from canaryproxy.analysis.usage import Per
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.judged_keys import OnFailure, Times, ratio
-from canaryproxy.config.schema.outbound import Headers, UpstreamTlsConfig, check_one_credential, check_secure, files_of
-from canaryproxy.config.schema.section import (
-    Count,
-    Percent,
-    RuleName,
-    Section,
-    ShownAs,
-    Switch,
-    Target,
-    TokenFile,
-    TokenText,
-)
-from canaryproxy.config.types.quantity import duration, duration_text
+from canaryproxy.config.schema import leaves
+from canaryproxy.config.schema.outbound import OutboundConfig, UpstreamTlsConfig, check_https
+from canaryproxy.config.schema.section import Section, ShownAs
+from canaryproxy.config.types.quantity import duration, duration_text, ratio
+from canaryproxy.config.types.readers import choice, matching
 
-METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
+METRIC_EXPECTED = "expected the name of a metric, such as process_cpu_seconds_total"
+POINTER_EXPECTED = "expected a JSON pointer (RFC 6901), such as /data/score"
 MAX_QUERY_LENGTH = 10_000
-VERSION, ROUTE = "{{version}}", "{{route}}"
 MAX_NUMBER = 1e300
-
-DRY_RUN = "Say what would follow, and let nothing follow."
-
-
-def metric(value: object) -> str:
-    """The name of a metric."""
-    if not isinstance(value, str) or not METRIC.match(value):
-        raise InvalidValueError("expected the name of a metric, such as process_cpu_seconds_total")
-    return value
-
-
-def per(value: object) -> Per:
-    """What a use is divided by."""
-    if value == "request":
-        return "request"
-    if value == "endpoint":
-        return "endpoint"
-    raise InvalidValueError("expected request or endpoint")
-
-
-def port(value: object) -> int:
-    """A TCP port."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
-        raise InvalidValueError("expected a port from 1 to 65535")
-    return value
+VERSION, ROUTE = "{{version}}", "{{route}}"
 
 
 def service(value: object) -> str:
-    """An http or https URL; it may name the version and the route."""
+    """An http or https URL; it may contain placeholders for the version and the route."""
     expected = "expected a URL such as http://prometheus:9090"
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         raise InvalidValueError(expected)
     try:
         parts = urlsplit(value)
-        fit = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.fragment
+        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and not parts.fragment
     except ValueError:
-        fit = False
-    if not fit:
+        valid = False
+    if not valid:
         raise InvalidValueError(expected)
     if "@" in parts.netloc:
-        raise InvalidValueError(
-            "give credentials as `token` or `token_file`, not in the URL", found="a URL with credentials"
-        )
+        hint = "give credentials as `token` or `token_file`, not in the URL"
+        raise InvalidValueError(hint, found="a URL with credentials")
     return value
 
 
 def query(value: object) -> str:
-    """PromQL: the server knows whether it is right."""
+    """A PromQL query. Its syntax is checked by the server."""
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_QUERY_LENGTH:
         raise InvalidValueError("expected a query in PromQL")
-    return value
-
-
-def pointer(value: object) -> str:
-    """A JSON pointer (RFC 6901)."""
-    if not isinstance(value, str) or (value and not value.startswith("/")) or re.search(r"~(?![01])", value):
-        raise InvalidValueError("expected a JSON pointer (RFC 6901), such as /data/score")
     return value
 
 
@@ -96,59 +53,57 @@ def number(value: object) -> float:
     return float(value)
 
 
-Metric = Annotated[str, PlainValidator(metric)]
-PerWhat = Annotated[Per, PlainValidator(per), ShownAs(str)]
-Port = Annotated[int, PlainValidator(port)]
+Metric = Annotated[str, PlainValidator(matching(r"[a-zA-Z_:][a-zA-Z0-9_:]*", METRIC_EXPECTED))]
+PerWord = Annotated[Per, PlainValidator(choice(Per)), ShownAs(str)]
 Service = Annotated[str, PlainValidator(service)]
 Query = Annotated[str, PlainValidator(query)]
-Pointer = Annotated[str, PlainValidator(pointer), ShownAs(lambda value: value or '""')]
+Pointer = Annotated[
+    str, PlainValidator(matching(r"(?s)(?:/(?:[^~]|~[01])*)?", POINTER_EXPECTED)), ShownAs(lambda value: value or '""')
+]
 Number = Annotated[float, PlainValidator(number)]
-Block = Annotated[float, PlainValidator(duration(1, 3600)), ShownAs(duration_text)]
-Every = Annotated[float, PlainValidator(duration(1, 3600)), ShownAs(duration_text)]
-AskTimeout = Annotated[float, PlainValidator(duration(0.1, 60)), ShownAs(duration_text)]
+QueryTimeout = Annotated[float, PlainValidator(duration(0.1, 60)), ShownAs(duration_text)]
 
 
 class ResourceConfig(Section):
-    """Something that the versions use, compared per request: by what each of their endpoints tells of itself, in the
-    format of Prometheus.
-    """
+    """A resource metric, compared per request. Each endpoint exposes it in the format of Prometheus."""
 
-    name: RuleName = Field(description="What it is called.", examples=["cpu"])
-    scrape: Target = Field(
-        default="/metrics", description="Where each endpoint tells of itself.", examples=["/stats/prometheus"]
+    name: leaves.RuleName = Field(description="Name of the check, unique in the route.", examples=["cpu"])
+    scrape: leaves.Target = Field(
+        default="/metrics",
+        description="Path at which each endpoint exposes its metrics.",
+        examples=["/stats/prometheus"],
     )
-    port: Port | None = Field(default=None, description="At another port than the one it serves at.", examples=["9102"])
-    headers: Headers = Field(
-        default={},
-        description="Headers to send, as those of `routes.<name>.stable.health`.",
-        examples=["{x-scope-orgid: shop}"],
+    port: leaves.Port | None = Field(
+        default=None, description="Port of the metrics. Default: the port of the endpoint.", examples=["9102"]
     )
+    headers: leaves.OutboundHeaders = Field(default={})
     tls: UpstreamTlsConfig | None = Field(
         default=None,
-        description="Speak TLS to that `port`, as `routes.<name>.stable.tls` says; else it is asked without. Without a "
-        "`port` an endpoint is asked as requests are.",
+        description="TLS settings for `port`, as in `routes.<name>.stable.tls`; left out, `port` is scraped without "
+        "TLS. Without `port` an endpoint is scraped the way requests are sent to it.",
     )
     counter: Metric | None = Field(
-        default=None, description="The metric, one that only grows.", examples=["process_cpu_seconds_total"]
+        default=None, description="Name of the metric, if it is a counter.", examples=["process_cpu_seconds_total"]
     )
     gauge: Metric | None = Field(
-        default=None, description="Or one that goes up and down.", examples=["process_resident_memory_bytes"]
+        default=None, description="Name of the metric, if it is a gauge.", examples=["process_resident_memory_bytes"]
     )
-    per: PerWhat = Field(
+    per: PerWord = Field(
         default="request",
-        description="What is compared: use per `request`, or, of a gauge, per `endpoint`.",
+        description="The usage that is compared: per `request`, or for a gauge also per `endpoint`.",
         examples=["endpoint"],
     )
-    tolerance: Percent = Field(default=1000, description="How much more the canary may use.", examples=["20%"])
-    block: Block = Field(
+    tolerance: leaves.Percent = Field(
+        default=1000, description="How much more than stable the canary may use, in percent.", examples=["20%"]
+    )
+    block: leaves.Period = Field(
         default=300.0,
-        description="How long is measured before it is compared; longer than the noise remembers. Five are needed.",
+        description="Length of one measurement. Choose it longer than the noise of the metric is correlated. A "
+        "comparison needs five measurements.",
         examples=["1m"],
     )
-    on_failure: OnFailure = Field(
-        default="hold", description="What follows: `hold` or `rollback`.", examples=["rollback"]
-    )
-    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+    on_failure: leaves.OnFailure = "hold"
+    dry_run: leaves.DryRun = False
 
     @model_validator(mode="after")
     def _one_metric(self) -> Self:
@@ -156,76 +111,62 @@ class ResourceConfig(Section):
             found = "neither `counter` nor `gauge`" if self.counter is None else "both `counter` and `gauge`"
             raise InvalidValueError("give one of them, such as counter: process_cpu_seconds_total", found=found)
         if self.counter is not None and self.per == "endpoint":
-            raise InvalidValueError("`per: endpoint` is for a gauge", found="`per: endpoint` beside `counter`")
+            raise InvalidValueError("`per: endpoint` needs a gauge", found="`per: endpoint` beside `counter`")
         if self.tls is not None and self.port is None:
-            raise InvalidValueError("give the `port` that it is for, or remove it", found="`tls` without `port`")
+            raise InvalidValueError("give the `port` that uses TLS, or remove `tls`", found="`tls` without `port`")
         return self
 
     def __hash__(self) -> int:
         return hash(self.name)
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """Files whose contents are part of this."""
-        return files_of(self.headers, self.tls)
-
-    @property
     def spec(self) -> ResourceSpec:
-        """As the judge has it."""
+        """The specification for the judge."""
         return ResourceSpec(self.name, ratio(self.tolerance), self.block, self.on_failure, dry_run=self.dry_run)
 
 
-class CheckConfig(Section):
-    """A metric of an external source, compared with fixed limits. A source that does not answer makes it unknown: the
-    canary goes no further then, and is not taken back.
+class CheckConfig(OutboundConfig):
+    """A metric of an external source, compared with fixed limits. If the source does not answer, the check is
+    inconclusive: the canary neither advances nor is rolled back.
     """
 
-    name: RuleName = Field(description="What it is called.", examples=["saturation"])
+    name: leaves.RuleName = Field(description="Name of the check, unique in the route.", examples=["saturation"])
     prometheus: Service | None = Field(
-        default=None, repr=False, description="A Prometheus to ask, by its URL.", examples=["http://prometheus:9090"]
+        default=None,
+        repr=False,
+        description="URL of a Prometheus server to query.",
+        examples=["http://prometheus:9090"],
     )
     query: Query | None = Field(
         default=None,
-        description=f"What it is asked, with `{VERSION}` and `{ROUTE}` filled in. One number has to come of it.",
+        description=f"PromQL query for `prometheus`, in which `{VERSION}` and `{ROUTE}` are replaced. The result has "
+        f"to be a single number.",
         examples=["'max(cpu_saturation{version=\"{{version}}\"})'"],
     )
     url: Service | None = Field(
         default=None,
         repr=False,
-        description=f"Or a service that answers in JSON, asked by GET, with `{VERSION}` and `{ROUTE}` filled in.",
+        description=f"URL of a service that answers GET with JSON, in which `{VERSION}` and `{ROUTE}` are replaced. "
+        f"Use it instead of `prometheus`.",
         examples=["'http://quality/score?of={{version}}'"],
     )
     field: Pointer = Field(
         default="",
-        description="Where the number stands in the JSON (RFC 6901). True is 1, false is 0.",
+        description="JSON pointer (RFC 6901) to the number in the response of `url`. True is 1, false is 0.",
         examples=["/data/score"],
     )
-    max: Number | None = Field(default=None, description="The canary's value at most.", examples=["0.8"])
-    min: Number | None = Field(default=None, description="The canary's value at least.", examples=["0.95"])
-    max_ratio_to_stable: Times = Field(default=None, description="At most so many times stable's.", examples=["1.5"])
-    interval: Every = Field(default=15.0, description="How often to ask.", examples=["1m"])
-    timeout: AskTimeout = Field(default=5.0, description="How long to wait.", examples=["2s"])
-    failures: Count = Field(default=3, description="Answers in a row that must break a bound.", examples=["5"])
-    headers: Headers = Field(
-        default={},
-        description="Headers to send, as those of `routes.<name>.stable.health`.",
-        examples=["{x-scope-orgid: shop}"],
+    max: Number | None = Field(default=None, description="Maximum value of the canary.", examples=["0.8"])
+    min: Number | None = Field(default=None, description="Minimum value of the canary.", examples=["0.95"])
+    max_ratio_to_stable: leaves.Multiple = Field(
+        default=None, description="Maximum value of the canary, as a multiple of the value of stable.", examples=["1.5"]
     )
-    tls: UpstreamTlsConfig | None = Field(
-        default=None,
-        description="For `https://`: whom to trust and what to show, as in `routes.<name>.stable.tls`. Default: the "
-        "system's authorities.",
+    interval: leaves.Period = Field(default=15.0, description="Time between two queries.", examples=["1m"])
+    timeout: QueryTimeout = Field(default=5.0, description="Longest time for one query.", examples=["2s"])
+    failures: leaves.Count = Field(
+        default=3, description="Consecutive results beyond a limit that make the check fail.", examples=["5"]
     )
-    token: TokenText | None = Field(
-        default=None, description="A bearer token; better from the environment.", examples=['"${PROM_TOKEN}"']
-    )
-    token_file: TokenFile | None = Field(
-        default=None, description="Or a file that holds it.", examples=["/run/secrets/prometheus"]
-    )
-    on_failure: OnFailure = Field(
-        default="rollback", description="What follows: `hold` or `rollback`.", examples=["hold"]
-    )
-    dry_run: Switch = Field(default=False, description=DRY_RUN, examples=["true"])
+    on_failure: leaves.OnFailure = "rollback"
+    dry_run: leaves.DryRun = False
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -234,48 +175,27 @@ class CheckConfig(Section):
             raise InvalidValueError("give one of them, such as prometheus: http://prometheus:9090", found=found)
         if (self.prometheus is None) != (self.query is None):
             found = "`query` without `prometheus`" if self.prometheus is None else "`prometheus` without `query`"
-            raise InvalidValueError("a query is for Prometheus, and Prometheus needs one", found=found)
+            raise InvalidValueError("give both `prometheus` and `query`", found=found)
         if self.field and self.prometheus is not None:
             raise InvalidValueError("`field` is for the JSON of `url`", found="`field` beside `prometheus`")
         if self.max is None and self.min is None and self.max_ratio_to_stable is None:
-            raise InvalidValueError("give a bound: `max`, `min` or `max_ratio_to_stable`", found="no bound")
+            raise InvalidValueError("give a limit: `max`, `min` or `max_ratio_to_stable`", found="no limit")
         if self.max_ratio_to_stable is not None and not self.by_version:
-            raise InvalidValueError(
-                "name the version in the query or the URL",
-                found="`max_ratio_to_stable` and one value for both versions",
-            )
-        check_one_credential(self.headers, self.token, self.token_file)
-        check_secure(self.prometheus or self.url, self.tls)
+            hint = f"use {VERSION} in the query or the URL"
+            raise InvalidValueError(hint, found="`max_ratio_to_stable` and one value for both versions")
+        check_https(self.tls, self.prometheus or self.url)
         return self
 
     def __hash__(self) -> int:
         return hash(self.name)
 
     @property
-    def files(self) -> tuple[Path, ...]:
-        """Files whose contents are part of this."""
-        return files_of(self.headers, self.tls, self.token_file)
-
-    @property
     def by_version(self) -> bool:
-        """Whether the versions have values of their own."""
+        """Whether each version has a value of its own."""
         return VERSION in (self.query or "") or VERSION in (self.url or "")
 
     @property
-    def secret(self) -> str:
-        """The token, wherever it came from; empty for none."""
-        found = self.token or self.token_file
-        return "" if found is None else found.value
-
-    @property
     def spec(self) -> ExternalSpec:
-        """As the judge has it."""
-        return ExternalSpec(
-            self.name,
-            self.max,
-            self.min,
-            self.max_ratio_to_stable,
-            self.failures,
-            self.on_failure,
-            dry_run=self.dry_run,
-        )
+        """The specification for the judge."""
+        limits = (self.max, self.min, self.max_ratio_to_stable)
+        return ExternalSpec(self.name, *limits, self.failures, self.on_failure, dry_run=self.dry_run)

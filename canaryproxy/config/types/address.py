@@ -1,7 +1,7 @@
-"""Addresses as users write them: where to listen, where upstreams are, whom to trust.
+"""Addresses as users write them: listening addresses, URLs of upstreams, trusted networks.
 
-Pure functions that raise `InvalidValueError`; nothing is resolved here. Every common slip has its own fix,
-most of them with the corrected text. Host names are compared in lower case (RFC 3986 3.2.2).
+Pure functions that raise `InvalidValueError`; no name is resolved here. Every common mistake has an error message of
+its own, most with the corrected text. Host names are compared in lower case (RFC 3986 3.2.2).
 """
 
 import ipaddress
@@ -20,7 +20,7 @@ EVERY_IPV4 = str(ipaddress.IPv4Address(0))
 EVERY_IPV6 = str(ipaddress.IPv6Address(0))
 
 MAPPED_BITS = 96
-"""Of an IPv6 address, before the IPv4 address that it stands for (RFC 4291 2.5.5.2)."""
+"""Bits of an IPv4-mapped IPv6 address before its IPv4 address (RFC 4291 2.5.5.2)."""
 
 HIGHEST_PORT = 65_535
 
@@ -31,9 +31,14 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _PORT = re.compile(r"\d{1,6}", re.ASCII)
 
 
+def host_port(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 class Address(NamedTuple):
-    """Where to listen: a literal IP address, empty for all of both families, and a port; port 0 lets the system choose
-    one.
+    """A listening address: an IP address, empty for all addresses of both families, and a port. With port 0 the system
+    chooses a free port.
     """
 
     host: str
@@ -45,11 +50,11 @@ class Address(NamedTuple):
         return bool(self.host) and ipaddress.ip_address(self.host).is_loopback
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 class Origin(NamedTuple):
-    """Where a version is reached: `http` or `https`, a host name or IP address, and a port."""
+    """Scheme (`http` or `https`), host name or IP address, and port of an endpoint of a version."""
 
     scheme: str
     host: str
@@ -57,8 +62,8 @@ class Origin(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """`host:port`, an IPv6 address in brackets."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        """`host:port`, with an IPv6 address in brackets."""
+        return host_port(self.host, self.port)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
@@ -102,14 +107,14 @@ def _literal(host: str) -> str:
     except ValueError:
         raise InvalidValueError(f"the part before the port is not an IP address; {LISTEN_EXPECTED}") from None
     if "%" in bare:
-        raise InvalidValueError("leave out the zone (%...): scoped addresses are not supported")
+        raise InvalidValueError("remove the zone (%...): scoped addresses are not supported")
     if (address.version == 6) != host.startswith("["):
         raise InvalidValueError(
             f"write [{address}] with brackets" if address.version == 6 else f"write {address} without brackets"
         )
     mapped = getattr(address, "ipv4_mapped", None)
     if mapped is not None:
-        raise InvalidValueError(f"write {mapped}, the IPv4 address that this one stands for")
+        raise InvalidValueError(f"write {mapped}, the IPv4 address that this address maps")
     return str(address)
 
 
@@ -127,7 +132,7 @@ def overlap(one: Address, other: Address) -> bool:
 def origin(value: object) -> Origin:
     """`http://host[:port]` or `https://...`; port 80 or 443 unless given. No path, query or user.
 
-    The text is never shown whole where it carries a user and password.
+    A URL with user and password is never shown in an error message.
     """
     if not isinstance(value, str) or not value.strip():
         raise InvalidValueError(URL_EXPECTED)
@@ -139,10 +144,10 @@ def origin(value: object) -> Origin:
     if not mark:
         raise InvalidValueError(_scheme_hint(value))
     if "@" in rest:
-        raise InvalidValueError("leave out user and password (what stands before the @)", found="a URL with a user")
+        raise InvalidValueError("remove user and password (the part before the @)", found="a URL with a user")
     scheme = scheme.lower()
     if scheme not in PORTS:
-        raise InvalidValueError(f"only http:// and https:// are understood; {URL_EXPECTED}")
+        raise InvalidValueError(f"the scheme must be http:// or https://; {URL_EXPECTED}")
     authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
     if rest not in (authority, authority + "/"):
         raise InvalidValueError(f"a version's URL has no path, query or fragment: write {scheme}://{authority}")
@@ -171,7 +176,7 @@ def _origin_host(host: str) -> str:
         return str(ipaddress.IPv6Address(host[1:-1]))
     except ValueError:
         raise InvalidValueError(
-            "what stands in the brackets is not an IPv6 address; write it like http://[::1]:9001"
+            "the text in brackets is not an IPv6 address; write it like http://[::1]:9001"
         ) from None
 
 
@@ -198,7 +203,7 @@ def _international_hint(name: str) -> str:
         ascii_name = name.encode("idna").decode("ascii")
     except UnicodeError:
         return "expected a host name of letters, digits, hyphens and dots, such as shop.example.com"
-    return f"write the name as DNS knows it: {ascii_name}"
+    return f"write the name in its ASCII form: {ascii_name}"
 
 
 def server_name(value: object) -> str:
@@ -209,39 +214,33 @@ def server_name(value: object) -> str:
 
 
 def authority(value: object) -> str:
-    """What a Host field says: a name or an address, and perhaps a port."""
+    """The value of a Host field: a name or an address, with or without a port."""
     expected = "expected a host such as shop.example.com, or with a port: shop.example.com:8080"
     if not isinstance(value, str) or not value.strip() or "://" in value or "/" in value or "@" in value:
         raise InvalidValueError(expected)
     host, port_text = _split_port(value)
     port = "" if port_text is None else f":{_port(port_text, minimum=1)}"
     if not host.startswith("["):
-        return (host_name(host) if host else _refused(expected)) + port
+        if host:
+            return host_name(host) + port
+        raise InvalidValueError(expected)
     try:
         return f"[{ipaddress.IPv6Address(host[1:-1])}]{port}"
     except ValueError:
-        return _refused(expected)
-
-
-def _refused(hint: str) -> str:
-    raise InvalidValueError(hint)
+        raise InvalidValueError(expected) from None
 
 
 def network(value: object) -> Network:
-    """`10.0.0.0/8`, `2001:db8::/32`, or a single address (which is a network of one). IPv4 addresses in their IPv6 form
-    (`::ffff:10.0.0.0/104`) are IPv4 ones, as those of clients are.
+    """`10.0.0.0/8`, `2001:db8::/32`, or a single address, which is a network of one. IPv4-mapped IPv6 networks
+    (`::ffff:10.0.0.0/104`) become IPv4 networks, since the addresses of clients are converted the same way.
     """
-    if not isinstance(value, str):
-        raise InvalidValueError(NETWORK_EXPECTED)
     try:
-        return _unmapped(ipaddress.ip_network(value))
-    except ValueError:
-        pass
-    try:
-        whole = ipaddress.ip_network(value, strict=False)
+        interface = ipaddress.ip_interface(value if isinstance(value, str) else "")
     except ValueError:
         raise InvalidValueError(NETWORK_EXPECTED) from None
-    raise InvalidValueError(f"the address has bits beyond its prefix: write {whole}")
+    if interface.ip != interface.network.network_address:
+        raise InvalidValueError(f"the address has bits beyond its prefix: write {interface.network}")
+    return _unmapped(interface.network)
 
 
 def _unmapped(written: Network) -> Network:
@@ -253,14 +252,14 @@ def _unmapped(written: Network) -> Network:
 
 
 def _split_port(authority: str) -> tuple[str, str | None]:
-    """Host (an IPv6 address keeps its brackets) and port; None where no colon announces a port."""
+    """Host (an IPv6 address keeps its brackets) and port; None where no port is given."""
     if authority.startswith("["):
         inside, bracket, after = authority.partition("]")
         if not bracket or (after and not after.startswith(":")):
             raise InvalidValueError("expected an IPv6 address in brackets and then the port, like [::1]:8080")
         return inside + bracket, after[1:] if after else None
     if authority.count(":") > 1:
-        raise InvalidValueError("one colon announces the port; an IPv6 address stands in brackets, like [::1]:8080")
+        raise InvalidValueError("only the port follows a colon; an IPv6 address needs brackets, like [::1]:8080")
     host, colon, port = authority.partition(":")
     return host, port if colon else None
 

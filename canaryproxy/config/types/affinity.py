@@ -1,6 +1,6 @@
-"""What keeps a client on its bucket, as users write it: by cookie, header or address, and the cookie's attributes.
+"""Affinity as users write it: by cookie, header or client address, with the attributes of the cookie.
 
-Pure functions that raise `InvalidValueError`. A cookie that browsers would refuse or never send back is refused here.
+Pure functions that raise `InvalidValueError`. A cookie that browsers would not store or never send back is refused.
 """
 
 import ipaddress
@@ -10,15 +10,18 @@ from dataclasses import replace
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.types.address import host_name
-from canaryproxy.config.types.quantity import is_off
-from canaryproxy.config.types.rule import COOKIE, RULE_NAME, cookie_name, header_name
+from canaryproxy.config.types.match import NAME
+from canaryproxy.config.types.readers import is_off, matching
+from canaryproxy.config.types.rule import COOKIE, cookie_name, header_name
 from canaryproxy.model.table import Affinity, SameSite
 
 AFFINITY_EXPECTED = "expected none, cookie, source, {cookie: NAME, max_age: 1h} or {header: NAME}"
 
+PATH_EXPECTED = "expected a cookie's path: it begins with / and contains no ; and no space"
+
 KINDS = ("cookie", "header", "source")
 ATTRIBUTES = ("max_age", "same_site", "domain", "path", "secure", "partitioned")
-"""What only a cookie has."""
+"""Keys that only a cookie may have."""
 
 SAME_SITES: dict[str, SameSite] = {"lax": "Lax", "strict": "Strict", "none": "None"}
 PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]{0,1023}", re.ASCII)
@@ -26,7 +29,7 @@ PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]{0,1023}", re.ASCII)
 
 
 def affinity(read_age: Callable[[object], float]) -> Callable[[object], Affinity | None]:
-    """A reader of what keeps a client on its bucket; `read_age` reads the cookie's life in seconds."""
+    """A reader of an affinity; `read_age` reads the lifetime of the cookie in seconds."""
 
     def read(value: object) -> Affinity | None:
         if is_off(value):
@@ -51,9 +54,9 @@ def _known(value: Mapping[object, object], kind: str) -> None:
     keys = (kind, "salt", *(ATTRIBUTES if kind == "cookie" else ()))
     for key in value:
         if key in ATTRIBUTES and key not in keys:
-            raise InvalidValueError(f"`{key}` belongs to a cookie: leave it out beside `{kind}`")
+            raise InvalidValueError(f"remove `{key}`: it is an attribute of a cookie, not of `{kind}`")
         if key not in keys:
-            raise InvalidValueError(f"`{key}` is not known here: {', '.join(keys)} are")
+            raise InvalidValueError(f"`{key}` is not a key of an affinity; known here: {', '.join(keys)}")
 
 
 def _kind(kind: str, value: object) -> Affinity:
@@ -66,12 +69,9 @@ def _kind(kind: str, value: object) -> Affinity:
     return Affinity("source")
 
 
-def _salt(value: object) -> str:
-    if not isinstance(value, str) or not RULE_NAME.fullmatch(value):
-        raise InvalidValueError(
-            "a salt has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as a route's name"
-        )
-    return value
+_salt = matching(
+    NAME, "a salt has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as a route's name"
+)
 
 
 def _cookie(found: Affinity, value: Mapping[object, object], read_age: Callable[[object], float]) -> Affinity:
@@ -80,7 +80,7 @@ def _cookie(found: Affinity, value: Mapping[object, object], read_age: Callable[
         max_age=round(read_age(value["max_age"])) if "max_age" in value else None,
         same_site=_same_site(value.get("same_site", "lax")),
         domain=_domain(value["domain"]) if "domain" in value else "",
-        path=_path(value.get("path", "/")),
+        path=matching(PATH, PATH_EXPECTED)(value.get("path", "/")),
         secure=_switch("secure", value.get("secure", False)),
         partitioned=_switch("partitioned", value.get("partitioned", False)),
     )
@@ -89,7 +89,7 @@ def _cookie(found: Affinity, value: Mapping[object, object], read_age: Callable[
 
 
 def _acceptable(cookie: Affinity) -> None:
-    """Raises `InvalidValueError` for what browsers do not store (RFC 6265bis 5.7)."""
+    """Raises `InvalidValueError` for a cookie that browsers do not store (RFC 6265bis 5.7)."""
     prefix = next((one for one in ("__Host-", "__Secure-") if cookie.name.lower().startswith(one.lower())), "")
     reasons = {
         "`same_site: none`": cookie.same_site == "None",
@@ -99,12 +99,12 @@ def _acceptable(cookie: Affinity) -> None:
     for reason, holds in reasons.items():
         if holds and not cookie.secure:
             raise InvalidValueError(
-                f"browsers take {reason} only from a secure cookie: add `secure: true`, or leave it out",
+                f"browsers accept {reason} only in a secure cookie: add `secure: true`, or remove it",
                 found="a cookie without `secure: true`",
             )
     if prefix == "__Host-" and (cookie.domain or cookie.path != "/"):
         raise InvalidValueError(
-            "browsers take a name that begins with __Host- only with path / and without a domain",
+            "browsers accept a name that begins with __Host- only with path / and without a domain",
             found=f"a cookie {cookie.name} with a {'domain' if cookie.domain else 'path'}",
         )
 
@@ -117,7 +117,7 @@ def _same_site(value: object) -> SameSite:
 
 
 def _domain(value: object) -> str:
-    expected = "expected a cookie's domain: a host name such as example.com, which stands for all names below it, too"
+    expected = "expected a cookie's domain: a host name such as example.com, which includes its subdomains"
     if not isinstance(value, str) or not value.strip("."):
         raise InvalidValueError(expected)
     try:
@@ -128,13 +128,7 @@ def _domain(value: object) -> str:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return name
-    raise InvalidValueError("an IP address has no names below it: leave the cookie's domain out")
-
-
-def _path(value: object) -> str:
-    if not isinstance(value, str) or not PATH.fullmatch(value):
-        raise InvalidValueError("expected a cookie's path: it begins with / and has no ; and no space")
-    return value
+    raise InvalidValueError("an IP address has no subdomains: remove the cookie's domain")
 
 
 def _switch(key: str, value: object) -> bool:
@@ -151,9 +145,9 @@ def affinity_text(value: Affinity | None) -> str:
     return f"{text} salt {value.salt}" if value.salt else text
 
 
-def apart(routes: Mapping[str, tuple[Affinity | None, int]]) -> list[str]:
-    """Sentences about routes that share a salt and give a client different versions all the same. Each has its affinity
-    and its weight.
+def shared_salt_warnings(routes: Mapping[str, tuple[Affinity | None, int]]) -> list[str]:
+    """Warnings about routes that share a salt and can still give a client different versions. `routes` has the affinity
+    and the weight of each route.
     """
     found = []
     first: dict[str, str] = {}
@@ -166,21 +160,21 @@ def apart(routes: Mapping[str, tuple[Affinity | None, int]]) -> list[str]:
         if other == name or before is None:
             continue
         if (one.by, one.name) != (before.by, before.name):
-            found.append(f"routes.{name}: it shares the salt {salt} with {other}, whose clients have other keys")
+            found.append(f"routes.{name}: shares the salt {salt} with {other}, which has another kind of affinity")
         elif weight != before_weight:
             found.append(
-                f"routes.{name}: it shares the salt {salt} with {other}, which has another weight: clients "
-                "whose bucket lies between the two get different versions"
+                f"routes.{name}: shares the salt {salt} with {other}, which has another weight: clients with a "
+                "bucket between the two weights get different versions"
             )
     return found
 
 
-def misplaced(value: Affinity, hosts: tuple[str, ...], paths: tuple[str, ...]) -> list[str]:
-    """Sentences about hosts and paths of a route that its cookie is never sent to."""
+def cookie_scope_warnings(value: Affinity, hosts: tuple[str, ...], paths: tuple[str, ...]) -> list[str]:
+    """Warnings about hosts and paths of a route that its cookie is never sent to."""
     found = []
     if value.domain:
         outside = [host for host in hosts if not f".{host.removeprefix('*.')}".endswith(f".{value.domain}")]
-        found += [f"affinity: a cookie for {value.domain} is not taken from {host}" for host in outside]
+        found += [f"affinity: browsers do not accept a cookie for {value.domain} from {host}" for host in outside]
     below = value.path.rstrip("/")
     outside = [path for path in paths if path != (below or "/") and not path.startswith(f"{below}/")]
-    return found + [f"affinity: a cookie for {value.path} is not sent to all of {path}" for path in outside]
+    return found + [f"affinity: browsers do not send a cookie for {value.path} to all of {path}" for path in outside]

@@ -1,7 +1,6 @@
-"""Certificate and key files: read when the config is, and checked before anything depends on them.
+"""Certificate and key files: read together with the config, and checked before anything depends on them.
 
-Their content is part of the config, so a renewed certificate is a changed config. The only home of
-`cryptography`, and the only readers of the config that touch the disk.
+Their content is part of the config, so a renewed certificate is a changed config. Only this module uses `cryptography`.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ FILE_EXPECTED = "expected the path of a PEM file"
 
 @dataclass(frozen=True, slots=True)
 class PemFile:
-    """A file of the config's choice, and what it held when the config was read. The content is never shown."""
+    """A file that the config names, with its content when the config was read. The content is never shown."""
 
     path: Path
     content: bytes = field(repr=False)
@@ -30,56 +29,53 @@ class PemFile:
 
 
 def pem_file(value: object) -> PemFile:
-    """Read a PEM file; a relative path counts from the working directory."""
+    """Read a PEM file. A relative path is relative to the working directory."""
     path, content = read_named(value, MAX_FILE_BYTES, FILE_EXPECTED)
     if len(content) > MAX_FILE_BYTES or b"-----BEGIN " not in content:
-        raise InvalidValueError("this file is not in PEM form: a text with -----BEGIN ...")
+        raise InvalidValueError("this file is not in PEM format, a text with -----BEGIN ...")
     return PemFile(path, content)
 
 
 def certificates(file: PemFile) -> list[x509.Certificate]:
-    """The certificates in a file, one at least."""
+    """The certificates in a file, at least one."""
     try:
         return x509.load_pem_x509_certificates(file.content)
     except ValueError:
         raise InvalidValueError(
-            f"{file.path} holds no certificate that can be read",
-            plain=InvalidValueError(
-                "name a file in PEM form", found="a file that holds no certificate that can be read"
-            ),
+            f"{file.path} contains no readable certificate",
+            plain="a file without a readable certificate",
+            plain_hint="name a file in PEM format",
         ) from None
 
 
 def identity(cert: PemFile, key: PemFile) -> CertificateIdentity:
-    """A chain and its key, which must belong together."""
+    """A certificate chain and its private key. Raises `InvalidValueError` if they do not belong together."""
     leaf = certificates(cert)[0]
     try:
         private = load_pem_private_key(key.content, None)
-    except TypeError:
+    except TypeError:  # the library's error for a missing passphrase
+        hint = "give the key without a passphrase"
         raise InvalidValueError(
-            f"{key.path} is encrypted: give the key without a passphrase",
-            plain=InvalidValueError("give the key without a passphrase", found="a `key` that is encrypted"),
+            f"{key.path} is encrypted: {hint}", plain="an encrypted `key`", plain_hint=hint
         ) from None
     except ValueError:
         raise InvalidValueError(
-            f"{key.path} holds no private key that can be read",
-            plain=InvalidValueError(
-                "name a file in PEM form", found="a `key` that holds no private key that can be read"
-            ),
+            f"{key.path} contains no readable private key",
+            plain="a `key` file without a readable private key",
+            plain_hint="name a file in PEM format",
         ) from None
     spki = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*spki) != private.public_key().public_bytes(*spki):
         raise InvalidValueError(
             f"the key in {key.path} does not belong to the first certificate in {cert.path}",
-            plain=InvalidValueError(
-                "name files that belong together", found="a `key` that does not belong to the first one in `cert`"
-            ),
+            plain="a `key` that does not belong to the first certificate in `cert`",
+            plain_hint="name files that belong together",
         )
     return CertificateIdentity(cert.content, key.content, names_of(leaf))
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The DNS names a certificate is for, in lower case (RFC 6125: the common name does not count)."""
+    """The DNS names of a certificate, in lower case. The common name does not count (RFC 6125)."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:

@@ -1,7 +1,7 @@
-"""Files that are named: read in one bounded go, whatever is at the path.
+"""Files that the config names: read once, with a limit on size and time, whatever kind of file it is.
 
-A named pipe is read to the end of what is written into it, so that `run <(template)` works. One that nothing is written
-into is an error after a while, and holds nothing up.
+A named pipe is read until its writer closes it, so that `run <(template)` works. A pipe without a writer is an error
+after `READ_TIMEOUT_SECONDS`.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from pathlib import Path
 from canaryproxy.config.problems import InvalidValueError
 
 READ_TIMEOUT_SECONDS = 5.0
-"""Seconds for which a writer of a pipe is waited for."""
+"""Seconds without data after which reading a pipe fails: a template is slow, but a start must not hang."""
 
 
 def read_named(value: object, largest: int, expected: str) -> tuple[Path, bytes]:
-    """A file by its path, which counts from the working directory, and what it holds: at most one byte more than
-    `largest`, by which the caller knows that it is too long. Raises `InvalidValueError`, with what was `expected`.
+    """The path and content of a file. A relative path is relative to the working directory. The content has at most one
+    byte more than `largest`: that byte shows that the file is too long. Raises `InvalidValueError` with `expected`.
     """
     if not isinstance(value, str) or not value:
         raise InvalidValueError(expected)
@@ -33,9 +33,8 @@ def read_named(value: object, largest: int, expected: str) -> tuple[Path, bytes]
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """What a file holds, at most so many bytes. Never waits long. Raises `OSError`, and `ValueError` for a NUL in the
-    path.
-    """
+    """The content of a file, at most `most` bytes. Raises `OSError`, and `ValueError` for a NUL in the path."""
+    # O_NONBLOCK: opening a pipe must not wait for its writer. O_NOCTTY: a terminal must not become the controlling one.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         mode = os.fstat(descriptor).st_mode
@@ -49,7 +48,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def _read(descriptor: int, most: int, *, waits: bool) -> bytes:
-    """`waits`: an empty read at first may mean that there is no writer yet."""
+    """With `waits`, an empty first read may mean that no writer has opened the pipe yet."""
     found = b""
     while len(found) < most:
         with contextlib.suppress(BlockingIOError):
@@ -67,7 +66,7 @@ def _read(descriptor: int, most: int, *, waits: bool) -> bytes:
 
 
 def _poll(descriptor: int) -> int:
-    """Whether there is something to read, or no writer any more; 0 if neither has happened in time."""
+    """The poll events of the descriptor: data to read, or the writer has gone; 0 after the timeout."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return next((events for _, events in poll.poll(READ_TIMEOUT_SECONDS * 1000)), 0)

@@ -1,27 +1,26 @@
-"""Quantities as users write them: durations, sizes, percentages, counts, switches.
+"""Quantities as users write them: durations, sizes, percentages, counts.
 
 Pure functions, in pairs: a reader (`duration("10s") == 10.0`) raises `InvalidValueError` with a hint, a writer
-(`duration_text(10.0) == "10s"`) gives back the shortest form. Arithmetic is exact (`Decimal`), so
-0.29 % is 29 basis points and not 28. YAML's numbers arrive as int or float; a bool is never a number.
+(`duration_text(10.0) == "10s"`) gives the shortest form. Arithmetic is exact (`Decimal`): 0.29 % is 29 basis points,
+where floats would give 28. Numbers in YAML arrive as int or float; a bool is never a number.
 """
 
 import math
-import os
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Literal
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.model.table import FULL_WEIGHT
 
 PERCENT_EXPECTED = "expected a percentage from 0 to 100 with at most two decimals, such as 5 or 0.25"
-SWITCH_EXPECTED = "expected true or false"
+
+MAX_MULTIPLE = 1000
 
 _UNITS_OF_TIME = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _UNITS_OF_SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _MAX_LENGTH = 20
-"""Characters of a quantity worth reading: more is a mistake, and long numbers are slow to convert."""
+"""Characters of a quantity. A longer text is a mistake, and long numbers are slow to convert."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 _COMPOUND = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h)){2,}", re.ASCII)
@@ -35,50 +34,28 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 def duration(minimum: float, maximum: float) -> Callable[[object], float]:
     """A reader of durations: text with a unit to seconds, within [minimum, maximum] seconds.
 
-    A plain 0 is understood where zero is allowed; any other number needs its unit.
+    A plain 0 needs no unit where zero is allowed; any other number does.
     """
     expected = (
         f"expected a duration from {duration_text(minimum)} to {duration_text(maximum)}, such as 500ms, 10s or 5m"
     )
 
     def read(value: object) -> float:
-        number = _number(value)
-        if number is not None:
-            return _unitless_duration(number, minimum, expected)
-        if not isinstance(value, str) or len(value) > _MAX_LENGTH:
+        number = _number(value)  # YAML has read `5` as a number, and `5s` as a text
+        if number == 0 and minimum == 0:
+            return 0.0
+        text = value if number is None else _plain(number)
+        if not isinstance(text, str) or len(text) > _MAX_LENGTH:
             raise InvalidValueError(expected)
-        match = _DURATION.fullmatch(value)
+        match = _DURATION.fullmatch(text)
         if match is None:
-            raise InvalidValueError(_duration_hint(value, expected))
+            raise InvalidValueError(_duration_hint(text, expected))
         seconds = float(Decimal(match[1]) * _UNITS_OF_TIME[match[2]])
         if not minimum <= seconds <= maximum:
             raise InvalidValueError(expected)
         return seconds
 
     return read
-
-
-def duration_or_never(minimum: float, maximum: float) -> Callable[[object], float | None]:
-    """As `duration`, and None for `never`."""
-    read_duration = duration(minimum, maximum)
-
-    def read(value: object) -> float | None:
-        if value == "never":
-            return None
-        try:
-            return read_duration(value)
-        except InvalidValueError as wrong:
-            raise InvalidValueError(f"{wrong.hint}, or `never`") from None
-
-    return read
-
-
-def _unitless_duration(number: Decimal, minimum: float, expected: str) -> float:
-    if number == 0 and minimum == 0:
-        return 0.0
-    if not 0 < number < 10**9:
-        raise InvalidValueError(expected)
-    raise InvalidValueError(f"a duration needs its unit: write {_plain(number)}s or {_plain(number)}ms")
 
 
 def _duration_hint(value: str, expected: str) -> str:
@@ -90,15 +67,13 @@ def _duration_hint(value: str, expected: str) -> str:
         return f"write it with one unit: {duration_text(float(seconds))}"
     if _DURATION.fullmatch(tidy):
         return f"write {tidy}"
-    if _NUMBER.fullmatch(tidy):
+    if _NUMBER.fullmatch(tidy) and float(tidy):
         return f"a duration needs its unit: write {tidy}s or {tidy}ms"
     return expected
 
 
-def duration_text(seconds: float | None) -> str:
-    """Seconds in the largest unit that needs no decimals: 10.0 as `10s`, 0.5 as `500ms`; None as `never`."""
-    if seconds is None:
-        return "never"
+def duration_text(seconds: float) -> str:
+    """Seconds in the largest unit that needs no decimals: 10.0 as `10s`, 0.5 as `500ms`."""
     exact = Decimal(repr(float(seconds)))
     if not exact:
         return "0s"
@@ -121,41 +96,6 @@ def size(minimum: int, maximum: int) -> Callable[[object], int]:
     return read
 
 
-def size_or_none(minimum: int, maximum: int) -> Callable[[object], int | None]:
-    """As `size`, and None for `none`, `off`, false or nothing: no limit."""
-    read_size = size(minimum, maximum)
-
-    def read(value: object) -> int | None:
-        if is_off(value):
-            return None
-        try:
-            return read_size(value)
-        except InvalidValueError as wrong:
-            raise InvalidValueError(f"{wrong.hint}, or `none` for no limit") from None
-
-    return read
-
-
-def size_or_auto(minimum: int, maximum: int) -> Callable[[object], int | None]:
-    """As `size`, and None for `auto`: what fits the machine."""
-    read_size = size(minimum, maximum)
-
-    def read(value: object) -> int | None:
-        if value == "auto":
-            return None
-        try:
-            return read_size(value)
-        except InvalidValueError as wrong:
-            raise InvalidValueError(f"{wrong.hint}, or auto") from None
-
-    return read
-
-
-def size_text_or_auto(amount: int | None) -> str:
-    """As `size_text`, and `auto` for what fits the machine."""
-    return "auto" if amount is None else size_text(amount)
-
-
 def _bytes(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -174,11 +114,6 @@ def size_text(amount: int) -> str:
         if amount and amount % _UNITS_OF_SIZE[unit] == 0:
             return f"{amount // _UNITS_OF_SIZE[unit]}{unit}"
     return str(amount)
-
-
-def size_text_or_none(amount: int | None) -> str:
-    """As `size_text`, and `none` for no limit."""
-    return "none" if amount is None else size_text(amount)
 
 
 def percent(value: object) -> int:
@@ -210,14 +145,26 @@ def _percent_of_text(value: str) -> Decimal | None:
     raise InvalidValueError(f"a percentage in quotes needs its sign: write {bare} without the quotes, or {bare}%")
 
 
+def percent_within(minimum: int, maximum: int) -> Callable[[object], int]:
+    """A reader of percentages within [minimum, maximum] basis points."""
+
+    def read(value: object) -> int:
+        points = percent(value)
+        if not minimum <= points <= maximum:
+            raise InvalidValueError(f"expected a percentage from {percent_text(minimum)} to {percent_text(maximum)}")
+        return points
+
+    return read
+
+
 def percent_text(points: int) -> str:
     """Basis points as a percentage without its sign: 25 as `0.25`, 500 as `5`."""
     return _plain(Decimal(points) / (FULL_WEIGHT // 100))
 
 
-def count(minimum: int, maximum: int) -> Callable[[object], int]:
+def count(minimum: int, maximum: int, what: str = "a whole number") -> Callable[[object], int]:
     """A reader of whole numbers within [minimum, maximum]."""
-    expected = f"expected a whole number from {minimum} to {maximum}"
+    expected = f"expected {what} from {minimum} to {maximum}"
 
     def read(value: object) -> int:
         if isinstance(value, str) and _COUNT.fullmatch(value) and minimum <= int(value) <= maximum:
@@ -229,101 +176,16 @@ def count(minimum: int, maximum: int) -> Callable[[object], int]:
     return read
 
 
-def count_or_none(minimum: int, maximum: int) -> Callable[[object], int | None]:
-    """As `count`, and None for `none`, `off`, false or nothing: no limit."""
-    read_count = count(minimum, maximum)
-
-    def read(value: object) -> int | None:
-        if is_off(value):
-            return None
-        try:
-            return read_count(value)
-        except InvalidValueError as wrong:
-            raise InvalidValueError(f"{wrong.hint}, or `none` for no limit") from None
-
-    return read
+def ratio(points: int) -> float:
+    """A tolerance in basis points as a factor: 1000 as 1.1."""
+    return 1 + points / FULL_WEIGHT
 
 
-def count_text(value: int | None) -> str:
-    """A whole number, or `none`."""
-    return "none" if value is None else str(value)
-
-
-def switch(value: object) -> bool:
-    """True or false; `off` and `none` are false."""
-    if value is True or is_off(value):
-        return value is True
-    raise InvalidValueError(SWITCH_EXPECTED)
-
-
-def log_path(value: object) -> str:
-    """A file's path, or `-` for standard output."""
-    if not isinstance(value, str) or not value.strip():
-        raise InvalidValueError("expected the path of a file, or - for standard output")
-    return value
-
-
-def log_format(value: object) -> Literal["json", "text"]:
-    """`json` or `text`."""
-    if value == "json":
-        return "json"
-    if value == "text":
-        return "text"
-    raise InvalidValueError("expected json or text")
-
-
-LogLevel = Literal["debug", "info", "warning", "error"]
-_LEVELS: dict[str, LogLevel] = {"debug": "debug", "info": "info", "warning": "warning", "error": "error"}
-
-
-def log_level(value: object) -> LogLevel:
-    """How much is logged."""
-    if isinstance(value, str) and value in _LEVELS:
-        return _LEVELS[value]
-    raise InvalidValueError("expected debug, info, warning or error")
-
-
-MAX_WORKERS = 256
-MAX_SOCKET_PATH = 107
-"""Bytes that fit into an address (unix(7))."""
-
-
-def worker_count(value: object) -> int | None:
-    """A number of processes; None leaves it to the machine."""
-    if value == "auto":
-        return None
-    try:
-        return count(1, MAX_WORKERS)(value)
-    except InvalidValueError:
-        raise InvalidValueError(f"expected auto or a whole number from 1 to {MAX_WORKERS}") from None
-
-
-def workers_text(value: int | None) -> str:
-    """A number, or `auto`."""
-    return "auto" if value is None else str(value)
-
-
-def state_path(value: object) -> str:
-    """A file's path, or `memory`."""
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise InvalidValueError("expected the path of a file, or memory")
-    return value
-
-
-def socket_path(value: object) -> str | None:
-    """The path of a Unix socket, or `none`."""
-    if is_off(value):
-        return None
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise InvalidValueError("expected the path of a socket, or none")
-    if len(os.fsencode(value)) > MAX_SOCKET_PATH:
-        raise InvalidValueError(f"expected the path of a socket, at most {MAX_SOCKET_PATH} bytes long, or none")
-    return value
-
-
-def is_off(value: object) -> bool:
-    """Whether a value says `off` or `none`, be it text, false or nothing at all."""
-    return value is None or value is False or (isinstance(value, str) and value.lower() in ("off", "none"))
+def multiple(value: object) -> float:
+    """How many times the value of stable."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= MAX_MULTIPLE:
+        raise InvalidValueError(f"expected a number from 1 to {MAX_MULTIPLE}, such as 1.5")
+    return float(value)
 
 
 def _number(value: object) -> Decimal | None:

@@ -1,6 +1,6 @@
-"""Rules as users write them: names, values to compare with, and what else belongs to an exception.
+"""Conditions of rules as users write them: names of fields, matchers, methods, and settings of the same kind of routes.
 
-Pure functions that raise `InvalidValueError`. Each gives the one spelling that requests are compared in.
+Pure functions that raise `InvalidValueError`. Each result has the one spelling that requests are compared in.
 """
 
 import re
@@ -9,23 +9,22 @@ from typing import NamedTuple
 
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.types.match import exact_path, path_prefix
-from canaryproxy.config.types.quantity import is_off
+from canaryproxy.config.types.readers import is_off, matching, non_empty_sequence
 from canaryproxy.model.fields import UNMATCHED, is_x_forwarded
-from canaryproxy.model.forwarded import Family
+from canaryproxy.model.goal import REACHED
 from canaryproxy.model.rule import Kind
 from canaryproxy.model.table import UPGRADES, VersionName
 from canaryproxy.routing.patterns import InvalidPatternError, Pattern
 
-RULE_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
 PROTOCOL = re.compile(rf"{TOKEN.pattern}(?:/{TOKEN.pattern})?", re.ASCII)
-"""A name with or without a version (RFC 9110 7.8)."""
+"""A protocol name, with or without a version (RFC 9110 7.8)."""
 
 TEXT = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
-"""What a field value may hold. Half a surrogate pair, which JSON can bring, is no character."""
+"""Characters of a field value. A lone surrogate, which JSON can contain, is no character."""
 
 COOKIE = "canaryproxy"
-"""Name of the affinity cookie unless the config gives another."""
+"""Default name of the affinity cookie."""
 
 MAX_VALUE_LENGTH = 4096
 MAX_ITEMS = 10_000
@@ -36,46 +35,37 @@ KINDS = ("exact", "prefix", "regex", "present", "in", "item")
 PATH_KINDS = ("exact", "prefix", "regex")
 
 
+StatusRanges = tuple[tuple[int, int], ...]
+_SPAN = re.compile(r"([1-5][0-9]{2})(?:-([1-5][0-9]{2}))?", re.ASCII)
+
+
 class MatchSpec(NamedTuple):
-    """What a value is compared with: see `model.rule.Condition`."""
+    """How a value is compared, and with which values; see `model.rule.Condition`."""
 
     kind: Kind
     values: tuple[str, ...]
 
 
-def rule_name(value: object) -> str:
-    """A name fit for a metric label and a URL segment."""
-    if isinstance(value, str) and RULE_NAME.fullmatch(value):
-        return value
-    slug = re.sub(r"[^a-z0-9_.-]+", "-", value.lower()).strip("-_.")[:63] if isinstance(value, str) else ""
-    expected = "a name has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as testers"
-    raise InvalidValueError(f"{expected}: write {slug}" if slug else expected)
-
-
 def header_name(value: object) -> str:
-    """A field name in lower case; none that a version never gets to see as the client wrote it."""
+    """The name of a header field, in lower case. Fields that are not forwarded unchanged are refused."""
     if not isinstance(value, str) or not TOKEN.fullmatch(value):
         raise InvalidValueError("expected a header's name, such as x-internal-tester")
     name = value.lower()
     if name.encode("ascii") in UNMATCHED:
-        raise InvalidValueError(f"{name} is not passed on as the client wrote it, so nothing can depend on it")
+        raise InvalidValueError(f"{name} is not forwarded as the client sent it, so no rule can depend on it")
     if name == "cookie":
-        raise InvalidValueError("write `cookies`, which reads them one by one")
+        raise InvalidValueError("use the key `cookies`, which compares single cookies")
     return name
 
 
-def cookie_name(value: object) -> str:
-    """A cookie's name, which is case-sensitive."""
-    if not isinstance(value, str) or not TOKEN.fullmatch(value):
-        raise InvalidValueError("expected a cookie's name: letters, digits and !#$%&'*+-.^_`|~")
-    return value
+cookie_name = matching(TOKEN, "expected a cookie's name: letters, digits and !#$%&'*+-.^_`|~")
+"""The reader of the name of a cookie, which is case-sensitive."""
 
 
-def parameter_name(value: object) -> str:
-    """The name of a query parameter, as it reads after percent-decoding."""
-    if not isinstance(value, str) or not value or len(value) > MAX_VALUE_LENGTH or not TEXT.fullmatch(value):
-        raise InvalidValueError("expected a parameter's name, such as preview")
-    return value
+parameter_name = matching(
+    rf"(?!\Z)(?=.{{1,{MAX_VALUE_LENGTH}}}\Z){TEXT.pattern}", "expected a parameter's name, such as preview"
+)
+"""The reader of the name of a query parameter, percent-decoded."""
 
 
 def matcher(value: object) -> MatchSpec:
@@ -103,7 +93,7 @@ def _matcher(
 def _compared(
     kind: Kind, given: object, exact: Callable[[object], str], prefix: Callable[[object], str]
 ) -> tuple[str, ...]:
-    """The values that a kind of comparison is given."""
+    """The values of a comparison of this kind."""
     readers: dict[str, Callable[[object], str]] = {"exact": exact, "prefix": prefix, "regex": _pattern}
     if kind in readers:
         return (readers[kind](given),)
@@ -119,12 +109,12 @@ def _compared(
 
 
 def _item(value: object) -> str:
-    """An item of a list-valued field, without the quotes it may stand in."""
+    """An item of a list-valued field, without quotes."""
     if isinstance(value, list):
-        raise InvalidValueError("`item` is a text, or a list of texts any of which may be among the items")
+        raise InvalidValueError("`item` is a text, or a list of texts of which any may match")
     text = _text(value)
     if not text:
-        raise InvalidValueError("`item` is not empty: empty items of a list mean nothing")
+        raise InvalidValueError("`item` must not be empty: empty list items have no meaning")
     return text
 
 
@@ -136,20 +126,18 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_VALUE_LENGTH or not TEXT.fullmatch(value):
         raise InvalidValueError(f"expected a text of at most {MAX_VALUE_LENGTH} printable characters")
     if value != value.strip(" \t"):
-        raise InvalidValueError("values are compared without white space around them: leave it out")
+        raise InvalidValueError("remove the white space around it: values are compared without")
     return value
 
 
 def _pattern(value: object) -> str:
     pattern = _text(value)
     if not pattern.isascii():
-        raise InvalidValueError(
-            r"a regular expression is written in ASCII; give other bytes as \xNN, as they are on the wire"
-        )
+        raise InvalidValueError(r"a regular expression is written in ASCII; write other bytes as \xNN")
     try:
         Pattern(pattern)
     except InvalidPatternError as error:
-        raise InvalidValueError(f"this is no regular expression that RE2 takes ({error})") from None
+        raise InvalidValueError(f"not a valid RE2 regular expression ({error})") from None
     return pattern
 
 
@@ -164,17 +152,40 @@ def method(value: object) -> str:
     return value
 
 
-def version_name(value: object) -> VersionName:
-    """`stable` or `canary`."""
-    if value == "stable":
-        return "stable"
-    if value == "canary":
-        return "canary"
-    raise InvalidValueError("expected stable or canary")
+def statuses(value: object) -> StatusRanges:
+    """`2xx`, `201`, `200-299`, or a list of them, as ranges that include both ends."""
+    return tuple(map(_range, non_empty_sequence(value))) if isinstance(value, list) else (_range(value),)
+
+
+def _range(value: object) -> tuple[int, int]:
+    text = str(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else ""
+    if re.fullmatch(r"[1-5][xX]{2}", text):
+        return int(text[0]) * 100, int(text[0]) * 100 + 99
+    span = _SPAN.fullmatch(text)
+    if span is None:
+        raise InvalidValueError("expected a status such as 201, 2xx or 200-299, or a list of them")
+    low, high = int(span[1]), int(span[2] or span[1])
+    if low > high:
+        raise InvalidValueError(f"write the smaller status first: {high}-{low}")
+    return low, high
+
+
+def statuses_text(value: StatusRanges) -> str:
+    """Ranges as they are written."""
+    if value == REACHED:
+        return "[2xx, 3xx]"
+    shown = [_range_text(low, high) for low, high in value]
+    return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+
+
+def _range_text(low: int, high: int) -> str:
+    if low == high:
+        return str(low)
+    return f"{low // 100}xx" if low % 100 == 0 and high == low + 99 else f"{low}-{high}"
 
 
 def fallback(value: object) -> frozenset[VersionName]:
-    """The versions that the other one may stand in for."""
+    """The versions that the other version may replace while they are unavailable."""
     if value == "both":
         return frozenset(("stable", "canary"))
     if value is True or is_off(value):
@@ -188,7 +199,7 @@ def fallback_text(value: frozenset[VersionName]) -> str:
 
 
 def upgrades(value: object) -> tuple[str, ...]:
-    """Protocols that a connection may change to, in lower case."""
+    """Protocols that a connection may be upgraded to, in lower case."""
     if is_off(value):
         return ()
     if not isinstance(value, list) or not all(isinstance(one, str) and PROTOCOL.fullmatch(one) for one in value):
@@ -196,29 +207,20 @@ def upgrades(value: object) -> tuple[str, ...]:
     names = tuple(one.lower() for one in value)
     if any("*" in name for name in names):
         raise InvalidValueError(
-            "`*` stands for nothing here: name each protocol, one without a version for all of its versions"
+            "`*` is not a wildcard here: name each protocol; a name without a version allows all versions"
         )
     if refused := [name for name in names if name.startswith(("h2c", "http", "tls"))]:
-        raise InvalidValueError(f"{refused[0]} is never passed on: it would carry requests past every rule")
+        raise InvalidValueError(f"{refused[0]} is never forwarded: its requests would bypass all rules")
     return names
 
 
-def forwarded_family(value: object) -> Family:
-    """Which forwarding fields trusted proxies write."""
-    if value == "x-forwarded":
-        return "x-forwarded"
-    if value == "rfc7239":
-        return "rfc7239"
-    raise InvalidValueError("expected x-forwarded or rfc7239")
-
-
 def forwarded_name(value: object) -> str:
-    """An X-Forwarded-* field that may pass from anyone, in lower case; none that we write."""
+    """The name of an X-Forwarded-* field, in lower case. Fields that canaryproxy writes are refused."""
     name = value.lower() if isinstance(value, str) else ""
     if not TOKEN.fullmatch(name) or not is_x_forwarded(name.encode("ascii")) or "_" in name:
         raise InvalidValueError("expected the name of an X-Forwarded-* field, such as x-forwarded-prefix")
     if "*" in name:
-        raise InvalidValueError("`*` stands for nothing here: name each field, such as x-forwarded-prefix")
+        raise InvalidValueError("`*` is not a wildcard here: name each field, such as x-forwarded-prefix")
     if name in ("x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"):
-        raise InvalidValueError(f"{name} is written here, from what is known of the client: no other party may set it")
+        raise InvalidValueError(f"{name} is always written by canaryproxy; clients cannot set it")
     return name

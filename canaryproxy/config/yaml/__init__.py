@@ -1,1 +1,1 @@
-"""YAML text to a tree of plain values that remembers where each of them stands."""
+"""Reads YAML text into a tree of plain values and records the position of each of them."""

@@ -1,9 +1,8 @@
-"""YAML text to nodes with their places; the only home of the YAML library.
+"""Reads YAML text into nodes with their positions. Only this module uses the YAML library.
 
-Only the library's scanner and parser are used (its stream of events), never its constructors: no tag
-can make an object, and what a plain scalar means is decided in `scalar`. Anchors and aliases are
-understood; an alias can only point back to a finished node, so the result has no cycles. Depth and
-number of nodes are bounded while reading, before anything big is built.
+Only the scanner and parser of the library are used (its stream of events), never its constructors: no tag can create an
+object, and `scalars` decides on the type of a plain scalar. Anchors and aliases work; an alias can only refer to a
+finished node, so the result has no cycles. Depth and number of nodes are limited while reading.
 """
 
 import re
@@ -17,20 +16,20 @@ from canaryproxy.config.problems import InvalidValueError, Position
 from canaryproxy.config.yaml.syntax import syntax_hint
 
 MAX_DEPTH = 50
-"""Levels of nesting; the schema needs eight."""
+"""Levels of nesting; the schema needs eight. The reader is recursive, so the limit protects the stack."""
 
 MAX_NODES = 100_000
-"""Keys and values in one document, counted again after aliases are followed."""
+"""Keys and values in one document, with every use of an alias counted: a few aliases of aliases can mean billions."""
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
 LOADERS: tuple[type[Any], ...] = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
-"""The C parser where the library was built with it, and its slower Python twin: either will do."""
+"""The C parser if the library was built with it, and the slower Python parser. Both give the same events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A value without parts, as written. `plain`: unquoted and untagged, so its type is read from its text."""
+    """A value without parts, as written. `plain`: without quotes and tag, so its type depends on its text."""
 
     position: Position
     text: str
@@ -57,7 +56,7 @@ Node = Scalar | Sequence | Mapping
 
 
 class UnreadableYamlError(Exception):
-    """The text is not a YAML document that can be used: where, and what to do."""
+    """The text is not a usable YAML document: the position and the problem."""
 
     def __init__(self, position: Position, wrong: InvalidValueError) -> None:
         super().__init__(wrong.hint)
@@ -65,28 +64,29 @@ class UnreadableYamlError(Exception):
         self.wrong = wrong
 
 
+def _unreadable(position: Position, hint: str, found: str) -> UnreadableYamlError:
+    return UnreadableYamlError(position, InvalidValueError(hint, found=found))
+
+
 def too_many(position: Position) -> UnreadableYamlError:
-    """There are more keys and values than `MAX_NODES`."""
-    hint = f"a config has at most {MAX_NODES} of them, aliases followed"
-    return UnreadableYamlError(position, InvalidValueError(hint, found="too many keys and values"))
+    """The error for more than `MAX_NODES` keys and values."""
+    hint = f"a config has at most {MAX_NODES}, with every use of an alias counted"
+    return _unreadable(position, hint, "too many keys and values")
 
 
 def too_deep(position: Position) -> UnreadableYamlError:
-    """There are more levels than `MAX_DEPTH`, aliases and merge keys followed."""
-    return UnreadableYamlError(
-        position, InvalidValueError(f"nest at most {MAX_DEPTH} levels", found="nesting that is too deep")
-    )
+    """The error for more than `MAX_DEPTH` levels, with aliases and merge keys followed."""
+    return _unreadable(position, f"nest at most {MAX_DEPTH} levels", "nesting that is too deep")
 
 
 def compose(text: str, loader: type[Any] = LOADERS[0]) -> Node | None:
     """The root node of the one document in `text`; None if there is none. Raises `UnreadableYamlError`."""
+    # The parsers report such a character with an error that has no position.
     strange = _UNREADABLE.search(text)
     if strange is not None:
         line = text.count("\n", 0, strange.start()) + 1
         column = strange.start() - text.rfind("\n", 0, strange.start())
-        raise UnreadableYamlError(
-            Position(line, column), InvalidValueError("remove it", found="a character that YAML does not allow")
-        )
+        raise _unreadable(Position(line, column), "remove it", "a character that YAML does not allow")
     try:
         return _Composer(yaml.parse(text, Loader=loader)).document()
     except yaml.MarkedYAMLError as error:
@@ -94,17 +94,14 @@ def compose(text: str, loader: type[Any] = LOADERS[0]) -> Node | None:
         position = Position(mark.line + 1, mark.column + 1) if mark is not None else Position(1, 1)
         began = error.context_mark
         since = Position(began.line + 1, began.column + 1) if began is not None else position
-        raise UnreadableYamlError(
-            *syntax_hint(text, error.problem or "", error.context or "", position, since)
-        ) from None
+        hint = syntax_hint(text, error.problem or "", error.context or "", position, since)
+        raise UnreadableYamlError(*hint) from None
     except yaml.YAMLError:
-        raise UnreadableYamlError(
-            Position(1, 1), InvalidValueError("save it as plain UTF-8 text", found="text that is not YAML")
-        ) from None
+        raise _unreadable(Position(1, 1), "save it as plain UTF-8 text", "text that is not YAML") from None
 
 
 class _Composer:
-    """Turns the stream of events into nodes, depth first."""
+    """Converts the stream of events to nodes, depth first."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
@@ -117,9 +114,7 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
                     found = "a second document, after ---"
-                    raise UnreadableYamlError(
-                        _position(event), InvalidValueError("keep one document in the file", found=found)
-                    )
+                    raise _unreadable(_position(event), "keep one document in the file", found)
                 root = self._node(next(self._events), 1)
         return root
 
@@ -132,22 +127,20 @@ class _Composer:
             raise too_deep(position)
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(str(event.anchor), position)
-        node = self._fresh(event, position, depth)
+        node = self._new_node(event, position, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
 
     def _aliased(self, name: str, position: Position) -> Node:
         if name not in self._anchors:
-            hint = f"define it before with &{name}; a plain * at the start of a value needs quotes"
-            raise UnreadableYamlError(position, InvalidValueError(hint, found=f"an alias *{name} without its anchor"))
+            hint = f"define &{name} above it; a value that begins with * needs quotes"
+            raise _unreadable(position, hint, f"an alias *{name} without its anchor")
         return self._anchors[name]
 
-    def _fresh(self, event: Any, position: Position, depth: int) -> Node:
+    def _new_node(self, event: Any, position: Position, depth: int) -> Node:
         if event.tag not in _TEXT_TAGS:
-            raise UnreadableYamlError(
-                position, InvalidValueError("remove the tag; to write text, use quotes", found="a YAML tag (!...)")
-            )
+            raise _unreadable(position, "remove the tag; to write text, use quotes", "a YAML tag (!...)")
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(position, event.value, plain=event.tag is None and not event.style)
         if isinstance(event, yaml.SequenceStartEvent):

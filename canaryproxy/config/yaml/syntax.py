@@ -1,7 +1,7 @@
-"""Words for text that is not YAML: what stands there and what to do, whichever parser stumbled.
+"""Error messages for text that is not YAML, the same for both parsers of the library.
 
-Pure. The library's C parser and its Python twin word the same error differently, and both in terms of
-tokens; so the message is chosen from the place, the line's own text and a few stable fragments.
+Pure. The C parser and the Python parser word the same error differently, and both in terms of tokens. The message is
+therefore chosen by the position, the text of the line and a few stable fragments of the parser's message.
 """
 
 import re
@@ -12,32 +12,27 @@ from canaryproxy.config.problems import InvalidValueError, Position
 _TAB_INDENT = re.compile(r" *\t")
 
 
-class _Slip(NamedTuple):
-    """A slip known by the parser's words. `since`: point to where the construct began."""
+class _Mistake(NamedTuple):
+    """A mistake, recognised by a fragment of the parser's message. `since`: report the beginning of the construct."""
 
-    words: str
+    fragment: str
     since: bool
     found: str
     hint: str
 
 
-_SLIPS = (
-    _Slip("end of stream", True, "a quoted text that is never closed", "add the closing quote"),
-    _Slip(
-        "unknown escape",
-        True,
-        "an unknown \\ escape in double quotes",
-        "write \\\\ for a backslash, or use single quotes",
-    ),
-    _Slip("scanning an alias", True, "a value that begins with *", "put the value in quotes"),
-    _Slip("scanning an anchor", True, "a value that begins with &", "put the value in quotes"),
-    _Slip("expected ':'", True, "a line without a colon and a space", "write `key: value`"),
-    _Slip("cannot start any token", False, "a value that begins with {}", "put the value in quotes"),
-    _Slip(
+_MISTAKES = (
+    _Mistake("end of stream", True, "a quoted text without its closing quote", "add the closing quote"),
+    _Mistake("unknown escape", True, "an unknown \\ escape in double quotes", "write \\\\, or use single quotes"),
+    _Mistake("scanning an alias", True, "a value that begins with *", "put the value in quotes"),
+    _Mistake("scanning an anchor", True, "a value that begins with &", "put the value in quotes"),
+    _Mistake("expected ':'", True, "a line without a colon and a space", "write `key: value`"),
+    _Mistake("cannot start any token", False, "a value that begins with {}", "put the value in quotes"),
+    _Mistake(
         "",
         False,
-        "something that does not fit here in YAML",
-        "check the indentation, and put values with quotes, brackets or a leading * & ! in quotes",
+        "text that YAML does not allow here",
+        "check the indentation; a value that contains quotes or brackets, or begins with * & !, needs quotes",
     ),
 )
 
@@ -45,9 +40,9 @@ _SLIPS = (
 def syntax_hint(
     text: str, problem: str, context: str, position: Position, since: Position
 ) -> tuple[Position, InvalidValueError]:
-    """Where to point and what to say.
+    """The position to report and the problem.
 
-    `problem` and `context` are the parser's words, `position` where it stumbled, `since` where the
+    `problem` and `context` are the message of the parser, `position` is where it stopped, and `since` where the
     construct began that it was reading.
     """
     lines = text.splitlines()
@@ -57,23 +52,23 @@ def syntax_hint(
             "indent with spaces", found="a tab in the indentation"
         )
     if "nesting depth" in problem or "nesting depth" in context:
-        return position, InvalidValueError("nest a few levels at most", found="nesting that is too deep")
+        return position, InvalidValueError("use fewer levels", found="nesting that is too deep")
     if "flow" in context:
         return _flow(line, context, position, since)
     if "mapping values" in problem:
         return _mapping_value(lines, position)
-    slip = next(slip for slip in _SLIPS if slip.words in f"{context}: {problem}")
-    found = slip.found.replace("{}", line[position.column - 1 : position.column])
-    return since if slip.since else position, InvalidValueError(slip.hint, found=found)
+    mistake = next(one for one in _MISTAKES if one.fragment in f"{context}: {problem}")
+    found = mistake.found.replace("{}", line[position.column - 1 : position.column])
+    return since if mistake.since else position, InvalidValueError(mistake.hint, found=found)
 
 
 def _flow(line: str, context: str, position: Position, since: Position) -> tuple[Position, InvalidValueError]:
     if "${" in line:
-        hint = "put the value with ${...} in quotes, or write the list or mapping on lines of its own"
+        hint = "put the value with ${...} in quotes, or write the list or mapping without brackets"
         return position, InvalidValueError(hint, found="a ${...} inside [ ] or { }")
     opening, closing = ("[", "]") if "sequence" in context else ("{", "}")
     return since, InvalidValueError(
-        f"close it with {closing}, with commas between its parts", found=f"an unfinished {opening}"
+        f"close it with {closing}, and separate its parts with commas", found=f"an unfinished {opening}"
     )
 
 
@@ -87,7 +82,5 @@ def _mapping_value(lines: list[str], position: Position) -> tuple[Position, Inva
         return Position(above, column), InvalidValueError(
             "write `key: value`", found="a line without a colon and a space"
         )
-    return position, InvalidValueError(
-        "align it with its neighbours",
-        found="a `key: value` that does not fit the line above",
-    )
+    found = "a `key: value` that does not fit the line above"
+    return position, InvalidValueError("indent it like the keys beside it", found=found)

@@ -15,12 +15,12 @@ def server(text: str) -> Config:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("admin: {listen: '0.0.0.0:9900'}", "others can reach this address"),
-        ("admin: {listen: '10.1.2.3:9900', tokens: []}", "others can reach this address"),
-        ("admin: {listen: ':9900'}", "others can reach this address"),
-        ("admin: {listen: '[::]:9900'}", "others can reach this address"),
-        ("admin: {listen: '[::1234]:9900'}", "others can reach this address"),
-        ("admin: {auth: none, tokens: [{name: a, role: read, token: x}]}", "leave `auth` out"),
+        ("admin: {listen: '0.0.0.0:9900'}", "other machines can reach this address"),
+        ("admin: {listen: '10.1.2.3:9900', tokens: []}", "other machines can reach this address"),
+        ("admin: {listen: ':9900'}", "other machines can reach this address"),
+        ("admin: {listen: '[::]:9900'}", "other machines can reach this address"),
+        ("admin: {listen: '[::1234]:9900'}", "other machines can reach this address"),
+        ("admin: {auth: none, tokens: [{name: a, role: read, token: x}]}", "remove `auth` or `tokens`"),
         ("admin: {auth: basic}", "expected none"),
         ("admin: {tokens: [{name: a, role: read}]}", "give one of them"),
         ("admin: {tokens: [{name: a, role: read, token: x, token_file: y}]}", "cannot be read"),
@@ -30,10 +30,10 @@ def server(text: str) -> Config:
         ("log: {level: loud}", "expected debug, info, warning or error"),
         ("probes: {}", "neither `listen` nor `socket`"),
         ("probes: {socket: none}", "neither `listen` nor `socket`"),
-        ("probes: {socket: ''}", "expected the path of a socket, or none"),
+        ("probes: {socket: ''}", "expected the path of a socket, or `none`"),
         (f"probes: {{socket: {'a' * 108}}}", "at most 107 bytes long"),
         ("state: ''", "memory"),
-        ("workers: none", "expected auto"),
+        ("workers: none", "from 1 to 256, or `auto`"),
     ],
 )
 def test_what_is_refused(text: str, words: str) -> None:
@@ -42,7 +42,7 @@ def test_what_is_refused(text: str, words: str) -> None:
 
 
 def test_open_to_everyone_only_when_said_so_and_not_without_a_warning() -> None:
-    assert "everyone who reaches" in server("admin: {listen: '0.0.0.0:9900', auth: none}").warnings[0]
+    assert "every client that can reach" in server("admin: {listen: '0.0.0.0:9900', auth: none}").warnings[0]
     assert server("admin: {listen: ':9900', auth: none}").warnings
     assert server("admin: {listen: '127.0.0.2:9900'}").warnings == ()
     assert server("admin: {listen: '[::1]:9900'}").warnings == ()

@@ -3,8 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.health import HealthConfig, scheme
+from canaryproxy.config.schema.health import HealthConfig
 
 
 def health(**more: object) -> HealthConfig:
@@ -57,9 +56,3 @@ def test_anything_else_is_no_host(written: object) -> None:
 def test_the_host_is_said_in_one_place() -> None:
     with pytest.raises(ValidationError, match="write it as `host:"):
         health(headers={"Host": "a.test"})
-
-
-def test_there_are_two_schemes() -> None:
-    assert (scheme("http"), scheme("https")) == ("http", "https")
-    with pytest.raises(InvalidValueError):
-        scheme("h2c")

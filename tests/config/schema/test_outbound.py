@@ -6,8 +6,9 @@ import pytest
 
 from canaryproxy.config import ConfigError, parse
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.schema.outbound import HeaderValue, header_value, secure, sent_header, texts
+from canaryproxy.config.schema.outbound import secure, texts
 from canaryproxy.config.schema.root import Config
+from canaryproxy.config.types.secret import HeaderValue, header_value, sent_header
 from tests.support.authority import Authority
 
 

@@ -42,11 +42,11 @@ def test_a_step_may_have_rules_and_a_mirror_of_its_own_and_then_no_weight() -> N
 @pytest.mark.parametrize(
     ("steps", "words"),
     [
-        ("{weight: 0, rules: [{name: a, to: nowhere}]}", "0.to: expected stable or canary"),
-        ("{weight: 0, rules: [{name: a, to: canary, what: 1}]}", "0.what: Extra inputs"),
+        ("{weight: 0, rules: [{name: a, to: nowhere}]}", r"\[0\].to: expected stable or canary"),
+        ("{weight: 0, rules: [{name: a, to: canary, what: 1}]}", r"\[0\].what: is not a known key"),
         ("{weight: 0, rules: [{name: a, to: canary}, {name: a, to: canary}]}", "2 rules named a"),
         ("{weight: 0, mirror: {percent: 101}}", "percent: expected"),
-        ("{weight: 0}", "above 0, unless it has rules or a mirror"),
+        ("{weight: 0}", "without rules or a mirror needs a weight above 0"),
     ],
 )
 def test_what_is_wrong_with_a_steps_parts_is_said(steps: str, words: str) -> None:

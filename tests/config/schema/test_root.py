@@ -113,8 +113,8 @@ def test_suspicious_configs_are_warned_about() -> None:
     server: Any = {"trusted_proxies": ["0.0.0.0/0"], "limits": {"header_bytes": "1KiB", "uri_bytes": "2KiB"}}
     assert config(server, canary="http://a").warnings == (
         "routes.shop: stable and canary are the same endpoint, a:80",
-        "server.trusted_proxies: 0.0.0.0/0 trusts everyone to say who the client is",
-        "server.limits: uri_bytes is never reached, header_bytes is smaller and includes the target",
+        "server.trusted_proxies: with 0.0.0.0/0 any client can claim any address",
+        "server.limits: uri_bytes has no effect, since header_bytes is smaller and includes the target",
     )
     assert config().warnings == ()
 

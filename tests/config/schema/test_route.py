@@ -45,8 +45,8 @@ def test_a_rule_that_can_never_decide_is_worth_a_warning() -> None:
         'rules: [{name: a, to: canary}, {name: b, to: stable}, {name: c, headers: {x: "1"}, to: stable, preview: true}]'
     )
     assert config(rules).warnings == (
-        "routes.default.rules: b never decides, a has the same conditions and comes first",
-        "routes.default.rules: `preview` of c changes nothing, it sends to stable",
+        "routes.default.rules: b never applies, since a has the same conditions and comes first",
+        "routes.default.rules: `preview` of c has no effect, since the rule sends requests to stable",
     )
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.types.affinity import affinity, affinity_text, apart, misplaced
+from canaryproxy.config.types.affinity import affinity, affinity_text, cookie_scope_warnings, shared_salt_warnings
 from canaryproxy.config.types.quantity import duration
 from canaryproxy.model.table import Affinity
 
@@ -60,18 +60,18 @@ def test_affinity_is_a_word_or_a_mapping(written: object, found: Affinity | None
         ({"cookie": "a", "header": "b"}, "expected none"),
         ({"cookie": "a b"}, "a cookie's name"),
         ({"header": "te"}, "te is not"),
-        ({"cookie": "a", "b": 1}, "`b` is not known here: cookie, salt, max_age"),
+        ({"cookie": "a", "b": 1}, "`b` is not a key of an affinity; known here: cookie, salt, max_age"),
         ({"source": False}, "`source: true`"),
-        ({"header": "a", "domain": "x"}, "`domain` belongs to a cookie"),
+        ({"header": "a", "domain": "x"}, "remove `domain`: it is an attribute of a cookie"),
         ({"cookie": "a", "max_age": "0s"}, "duration"),
         ({"cookie": "a", "salt": "A B"}, "a salt has"),
         ({"cookie": "a", "salt": ""}, "a salt has"),
         ({"cookie": "a", "same_site": "no"}, "lax`, strict or none"),
         ({"cookie": "a", "same_site": False}, "lax`, strict or none"),
-        ({"cookie": "a", "same_site": "none"}, "`same_site: none` only from a secure"),
-        ({"cookie": "a", "partitioned": True}, "`partitioned: true` only from a secure"),
-        ({"cookie": "__host-a"}, "begins with __Host- only from a secure"),
-        ({"cookie": "__SECURE-a"}, "__Secure- only from a secure"),
+        ({"cookie": "a", "same_site": "none"}, "`same_site: none` only in a secure"),
+        ({"cookie": "a", "partitioned": True}, "`partitioned: true` only in a secure"),
+        ({"cookie": "__host-a"}, "begins with __Host- only in a secure"),
+        ({"cookie": "__SECURE-a"}, "__Secure- only in a secure"),
         ({"cookie": "__Host-a", "secure": True, "path": "/a"}, "only with path /"),
         ({"cookie": "__Host-a", "secure": True, "domain": "a.test"}, "without a domain"),
         ({"cookie": "a", "secure": "yes"}, "`secure: true` or false"),
@@ -107,7 +107,7 @@ def test_what_would_not_work_is_refused_with_what_to_write(written: object, hint
 def test_a_cookie_that_does_not_come_back_is_warned_of(
     cookie: Affinity, hosts: tuple[str, ...], paths: tuple[str, ...], count: int
 ) -> None:
-    assert len(misplaced(cookie, hosts, paths)) == count
+    assert len(cookie_scope_warnings(cookie, hosts, paths)) == count
 
 
 COOKIE, HEADER = Affinity("cookie", "c", salt="app"), Affinity("header", "x-user", salt="app")
@@ -119,15 +119,15 @@ COOKIE, HEADER = Affinity("cookie", "c", salt="app"), Affinity("header", "x-user
         ((COOKIE, 500), (COOKIE, 500), ""),
         ((SHOP, 500), (SHOP, 100), ""),
         ((COOKIE, 500), (None, 0), ""),
-        ((COOKIE, 500), (COOKIE, 100), "routes.api: it shares the salt app with page, which has another weight"),
-        ((COOKIE, 500), (HEADER, 500), "routes.api: it shares the salt app with page, whose clients have other keys"),
-        ((COOKIE, 500), (Affinity("cookie", "d", salt="app"), 500), "whose clients have other keys"),
+        ((COOKIE, 500), (COOKIE, 100), "routes.api: shares the salt app with page, which has another weight"),
+        ((COOKIE, 500), (HEADER, 500), "routes.api: shares the salt app with page, which has another kind of affinity"),
+        ((COOKIE, 500), (Affinity("cookie", "d", salt="app"), 500), "which has another kind of affinity"),
         ((SHOP, 500), (Affinity("cookie", "canaryproxy", salt="page"), 100), "shares the salt page with page"),
     ],
 )
 def test_routes_that_share_a_salt_in_vain_are_warned_of(
     page: tuple[Affinity | None, int], api: tuple[Affinity | None, int], words: str
 ) -> None:
-    found = apart({"page": page, "api": api})
+    found = shared_salt_warnings({"page": page, "api": api})
     assert len(found) == (words != "")
     assert words in "".join(found)

@@ -41,8 +41,8 @@ def test_what_cannot_be_used_is_reported(tmp_path: Path) -> None:
     other = AUTHORITY.write(tmp_path, "other", "other.test")
     cert, key, stranger = (pem_file(str(path)) for path in (files.cert, files.key, other.key))
     assert "does not belong to the first certificate" in hint(identity, cert, stranger)
-    assert "holds no private key" in hint(identity, cert, cert)
-    assert "holds no certificate" in hint(certificates, key)
+    assert "contains no readable private key" in hint(identity, cert, cert)
+    assert "contains no readable certificate" in hint(certificates, key)
     secret = load_pem_private_key(files.key.read_bytes(), None).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.types.match import host_pattern, path_prefix, route_name
+from canaryproxy.config.types.match import host_pattern, path_prefix, route_name, rule_name, version_text
 from canaryproxy.routing.path import normalise
 from canaryproxy.routing.route_index import host_name
 
@@ -67,16 +67,16 @@ def test_a_host_pattern_has_one_spelling(written: str, pattern: str) -> None:
         ("http://a", "without scheme and path"),
         ("a/b", "without scheme and path"),
         ("*", "leave out `hosts`"),
-        ("a.*", "only for whole labels at the front"),
-        ("*a.example", "only for whole labels at the front"),
-        ("*.*.example", "only for whole labels at the front"),
-        ("a:80", "whatever its port: write a"),
+        ("a.*", "may only replace whole labels at the front"),
+        ("*a.example", "may only replace whole labels at the front"),
+        ("*.*.example", "may only replace whole labels at the front"),
+        ("a:80", "on every port: write a"),
         (":80", "expected a host such as"),
         ("::1", "put an IPv6 address in brackets"),
-        ("[::1]:80", "whatever its port: write [::1]"),
+        ("[::1]:80", "on every port: write [::1]"),
         ("[x]", "not an IPv6 address"),
         ("*.0.0.1", "neither a host name nor"),
-        ("*.1.2.3.4", "no parts to leave open"),
+        ("*.1.2.3.4", "cannot have a wildcard"),
         ("a b", "expected a host name"),
         ("büro.example", "xn--bro-hoa.example"),
         ("", "expected a host such as"),
@@ -113,11 +113,11 @@ def test_a_path_prefix_has_one_spelling(written: str, prefix: str) -> None:
         ("/ü", "percent-encoding: write /%C3%BC"),
         ("/%zz", "two hexadecimal digits"),
         ("/100%", "two hexadecimal digits"),
-        ("/%41%2d", "written plainly: /A-"),
-        ("/%00", "no request has %00"),
+        ("/%41%2d", "not percent-encoded: write /A-"),
+        ("/%00", "requests with %00 in the path are refused"),
         ("/a/./b", "no segments . and .."),
         ("/..", "no segments . and .."),
-        ("/%2e", "written plainly: /."),
+        ("/%2e", "not percent-encoded: write /."),
         ("//", "no empty segments: write /"),
         ("/a//b", "no empty segments: write /a/b"),
         ("/" + "a" * 2048, "at most 2048 characters"),
@@ -140,3 +140,27 @@ def test_no_value_makes_the_readers_fail_otherwise(written: object) -> None:
     for read in (route_name, host_pattern, path_prefix):
         wrong = refused(read, written)
         assert read(read(written)) == read(written) if wrong is None else wrong.hint
+
+
+@pytest.mark.parametrize("name", ["v42", "1.10", "registry:5000/shop@sha256:0123", "x" * 200])
+def test_a_tag_a_digest_or_an_image(name: str) -> None:
+    assert version_text(name) == name
+
+
+@pytest.mark.parametrize("number", [1.1, 42, True])
+def test_a_number_is_refused_since_its_zeros_would_be_lost(number: object) -> None:
+    with pytest.raises(InvalidValueError, match="write it in quotes"):
+        version_text(number)
+
+
+@pytest.mark.parametrize("wrong", ["", "v 42", "v\n42", "x" * 201, "vé", None, ["v42"]])
+def test_anything_else_is_none(wrong: object) -> None:
+    with pytest.raises(InvalidValueError, match="expected a version's name"):
+        version_text(wrong)
+
+
+def test_a_rule_has_a_name_like_a_route() -> None:
+    assert rule_name("testers-1") == "testers-1"
+    for other in ("", 5, "Testers!"):
+        with pytest.raises(InvalidValueError, match="1 to 63"):
+            rule_name(other)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.types.secret import no_auth, role, token, token_file
+from canaryproxy.config.types.secret import no_auth, token, token_file
 
 
 def test_a_token_is_not_shown(tmp_path: Path) -> None:
@@ -35,8 +35,7 @@ def test_a_file_that_cannot_be_read(value: object) -> None:
         token_file(value)
 
 
-def test_roles_and_the_word_that_opens() -> None:
-    assert (role("read"), role("write"), no_auth("none"), no_auth(None)) == ("read", "write", True, True)
-    for reader in (role, no_auth):
-        with pytest.raises(InvalidValueError):
-            reader("admin")
+def test_the_word_that_opens_the_api() -> None:
+    assert (no_auth("none"), no_auth(None)) == (True, True)
+    with pytest.raises(InvalidValueError):
+        no_auth("all")

@@ -66,11 +66,11 @@ def test_every_fault_is_noted_and_reading_goes_on() -> None:
     document = read_document("a: ${X}\nb: ${}\na: 2\n[c]: 3\nd: 4\n<<: 5\n", {})
     assert document.tree == {"a": None, "b": None, "d": 4}
     assert sorted(faults(document)) == [
-        ("", 4, 1, "a key that is no text"),
+        ("", 4, 1, "a key that is not text"),
         ("", 6, 5, "a merge key <<"),
         ("a", 1, 1, "the environment variable X is not set"),
-        ("a", 3, 1, "a key given before, at line 1"),
-        ("b", 2, 1, "a ${ that is no reference to a variable"),
+        ("a", 3, 1, "a key that is given at line 1 already"),
+        ("b", 2, 1, "a ${ that is not a reference to a variable"),
     ]
 
 
@@ -94,7 +94,7 @@ def test_a_quoted_merge_key_is_an_ordinary_one() -> None:
 def test_a_fault_behind_aliases_is_reported_once() -> None:
     document = read_document("a: &a {x: '${NOPE}', x: 1}\nb: *a\nc: {<<: *a}\n", {})
     assert [found for *_, found in faults(document)] == [
-        "a key given before, at line 1",
+        "a key that is given at line 1 already",
         "the environment variable NOPE is not set",
     ]
 

@@ -15,8 +15,8 @@ from canaryproxy.config.yaml.syntax import syntax_hint
     [
         ("a: b\n\tc: d\n", (2, 1), "a tab in the indentation"),
         ("a:\n  \tb: 1\n", (2, 3), "a tab in the indentation"),
-        ('a: "x\nb: 1\n', (1, 4), "a quoted text that is never closed"),
-        ("a: 'x\n", (1, 4), "a quoted text that is never closed"),
+        ('a: "x\nb: 1\n', (1, 4), "a quoted text without its closing quote"),
+        ("a: 'x\n", (1, 4), "a quoted text without its closing quote"),
         ('a: "\\q"\n', (1, 4), "an unknown \\ escape in double quotes"),
         ("a: [1, 2\nb: 3\n", (1, 4), "an unfinished ["),
         ("a: {b: 1\nc: 3\n", (1, 4), "an unfinished {"),
@@ -29,8 +29,8 @@ from canaryproxy.config.yaml.syntax import syntax_hint
         ("a: `x`\n", (1, 4), "a value that begins with `"),
         ("a: *.example.com\n", (1, 4), "a value that begins with *"),
         ("a: &.x\n", (1, 4), "a value that begins with &"),
-        ("a: 'it's'\n", (1, 8), "something that does not fit here in YAML"),
-        ("- a\nb: 1\n", (2, 1), "something that does not fit here in YAML"),
+        ("a: 'it's'\n", (1, 8), "text that YAML does not allow here"),
+        ("- a\nb: 1\n", (2, 1), "text that YAML does not allow here"),
     ],
 )
 def test_a_slip_is_named_where_it_is(loader: type[Any], text: str, place: tuple[int, int], found: str) -> None:
@@ -42,4 +42,4 @@ def test_a_slip_is_named_where_it_is(loader: type[Any], text: str, place: tuple[
 
 def test_a_place_beyond_the_last_line_is_no_trouble() -> None:
     place, wrong = syntax_hint("a: 1\n", "odd", "", Position(7, 1), Position(7, 1))
-    assert (place, wrong.found) == (Position(7, 1), "something that does not fit here in YAML")
+    assert (place, wrong.found) == (Position(7, 1), "text that YAML does not allow here")

@@ -1,9 +1,9 @@
-"""Lists before their items are read."""
+"""Readers that serve every kind of value."""
 
 import pytest
 
 from canaryproxy.config.problems import InvalidValueError
-from canaryproxy.config.types.sequence import listeners, non_empty_sequence, sequence
+from canaryproxy.config.types.readers import listeners, non_empty_sequence, sequence
 
 
 def test_a_list_becomes_a_tuple_of_the_same_items() -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from canaryproxy.config import ConfigError, parse
-from canaryproxy.config.schema.goals import MAX_GOALS, statuses, statuses_text
+from canaryproxy.config.schema.rules import MAX_GOALS
+from canaryproxy.config.types.rule import statuses, statuses_text
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition
 
