@@ -26,11 +26,11 @@ import pytest
 import canaryproxy
 from canaryproxy.admin.accept_loop import ConnectionQuota
 from canaryproxy.admin.app import admin_application
+from canaryproxy.admin.connection_slots import Turnover
 from canaryproxy.admin.control_connection import ControlConnection
 from canaryproxy.admin.fair_queue import FairQueue
 from canaryproxy.admin.listeners import ControlListeners
 from canaryproxy.admin.receive_window import ReceiveWindow
-from canaryproxy.admin.turnover import Turnover
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
 from canaryproxy.analysis.spec import ErrorSpec, HardLimitSpec
 from canaryproxy.analysis.stats.eprocess import EProcess

@@ -1,4 +1,4 @@
-"""The canary of a route over the API: shown, set, removed."""
+"""API operations on the canary of a route: show, set, remove."""
 
 import asyncio
 from dataclasses import replace
@@ -6,24 +6,23 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tagged
+from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tag, tagged
 from canaryproxy.admin.models import Model, Phase
-from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, InvalidVersionError, canary_set
 from canaryproxy.config.schema.section import as_written
 
 
 class Canary(Model):
-    """The canary of a route, as in the config; null where there is none."""
+    """The canary of a route as in the configuration; null without a canary."""
 
     route: str
     canary: dict[str, Any] | None
-    source: Literal["file", "api"] = Field(description="Who said so.")
+    source: Literal["file", "api"] = Field(description="Where the canary was configured or removed.")
 
 
 class CanaryChanged(Canary):
-    """The canary that every worker follows."""
+    """A canary that every worker uses."""
 
     weight: float
     phase: Phase
@@ -31,25 +30,25 @@ class CanaryChanged(Canary):
 
 
 async def show_canary(call: ApiCall) -> ApiResponse:
-    """What it is, and who said so."""
+    """The canary and its source."""
     views, route = call.views, call.route
     source = views.plane.ledger.state[route].canary_source
     return ApiResponse(Canary(route=route, canary=views.canary(route), source=source), headers=tagged(call))
 
 
 async def put_canary(call: ApiCall) -> ApiResponse:
-    """Give the route a canary. The files that it names are read in a thread: a disk may hang."""
+    """Set the canary. Files that it names are read in a thread: a disk may hang."""
     route, new = call.route, not call.views.has_canary(call.route)
     try:
         canary = await asyncio.to_thread(canary_set, call.body)
     except InvalidVersionError as error:
-        errors = [{"path": path, "problem": words} for path, words in error.problems]
+        errors = [{"path": path, "problem": text} for path, text in error.problems]
         raise ApiError("invalid", str(error), {"errors": errors}) from None
     return replace(await _set_canary(call, route, canary), status=201 if new else 200)
 
 
 async def delete_canary(call: ApiCall) -> ApiResponse:
-    """Remove it."""
+    """Remove the canary."""
     return await _set_canary(call, call.route, NO_CANARY)
 
 

@@ -1,21 +1,18 @@
-"""The calls of the API: what each takes, does and answers. The table of them makes both the router and the OpenAPI."""
+"""The operations of the API: request, effect and response of each. Router and OpenAPI are made from their table."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
 from canaryproxy.admin import models, rollout_models
-from canaryproxy.admin.analysis import analysis_of
-from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tagged
+from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tag, tagged
 from canaryproxy.admin.canaries import Canary, CanaryChanged, delete_canary, put_canary, show_canary
-from canaryproxy.admin.goals import report
-from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
-from canaryproxy.admin.rollout_views import report_of, rollout_of, rollouts_of
-from canaryproxy.admin.views import ROUTES_PER_TURN, VERDICTS, entry
+from canaryproxy.admin.rollout_views import analysis_of, report_of, rollout_of, rollouts_of
+from canaryproxy.admin.views import ROUTES_PER_TURN, VERDICTS, Views, entry
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.rules_document import InvalidRuleError, rule_from_written
 from canaryproxy.config.schema.rules import RuleConfig
@@ -23,9 +20,13 @@ from canaryproxy.config.types.quantity import duration
 from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.controller import Rules
 from canaryproxy.control.ports import UnwritableStateError
-from canaryproxy.model.table import FULL_WEIGHT
+from canaryproxy.model.report import GoalDelta
+from canaryproxy.model.table import FULL_WEIGHT, Route
 from canaryproxy.rollout.state import Verb
+from canaryproxy.routing.affinity import salt_of
+from canaryproxy.routing.hashing import Hash
 from canaryproxy.telemetry.read.window import MAX_WINDOW_SECONDS
+from canaryproxy.telemetry.record.histogram import value_bucket
 
 Role = Literal["read", "write"]
 Body = TypeVar("Body", bound=models.Model)
@@ -33,15 +34,19 @@ Body = TypeVar("Body", bound=models.Model)
 MIN_WINDOW_SECONDS = 1.0
 DEFAULT_WINDOW_SECONDS = "60s"
 MAX_ENTRIES = 1000
+"""History entries in one response."""
+
 MAX_RULES = 10_000
-"""Of one route."""
+"""Rules of one route."""
+
+ROUTE = "/api/v1/routes/{route}"
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call. `problems` are the slugs that it may answer beside those that every call may; `optional`: it needs no
-    body; `same`: every reader gets the same answer, which is computed once. Readers take turns, those of
-    each `lane` their own.
+    """A method and path. `problems` are the problem slugs that this operation may answer in addition to the common
+    ones; `optional`: the body may be left out; `same`: the response is the same for all readers and is computed once.
+    Readers queue for their turn, separately for each `lane`.
     """
 
     method: str
@@ -61,7 +66,7 @@ class Operation:
 
 async def _routes(call: ApiCall) -> ApiResponse:
     views = call.views
-    views.evidence_loaded()
+    views.require_state()
     routes = []
     for number, name in enumerate(list(views.plane.topology.config.routes)):
         if number % ROUTES_PER_TURN == ROUTES_PER_TURN - 1:
@@ -77,17 +82,11 @@ async def _route(call: ApiCall) -> ApiResponse:
 
 async def _set_weight(call: ApiCall) -> ApiResponse:
     route = call.route
-    body = _checked(models.WeightBody, call.body)
-    change = call.views.plane.controller.set_weight(route, body.basis_points, call.actor, call.revision)
+    points = _checked(models.WeightBody, call.body).basis_points
+    change = call.views.plane.controller.set_weight(route, points, call.actor, call.revision)
     changed = await after_change(call, change)
-    canary = body.basis_points / 100
-    weight = models.Weight(
-        route=route,
-        canary=canary,
-        stable=(FULL_WEIGHT - body.basis_points) / 100,
-        generation=changed.generation,
-        source="api",
-    )
+    canary, stable = points / 100, (FULL_WEIGHT - points) / 100
+    weight = models.Weight(route=route, canary=canary, stable=stable, generation=changed.generation, source="api")
     return ApiResponse(weight, headers={"ETag": tag(changed.revision)})
 
 
@@ -96,37 +95,40 @@ def _checked(model: type[Body], body: object) -> Body:
         return model.model_validate(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-    errors = [
-        {"path": ".".join(map(str, one["loc"])), "problem": one["msg"].removeprefix("Value error, ")} for one in found
-    ]
-    raise ApiError(
-        "invalid", "; ".join(f"{one['path'] or 'body'}: {one['problem']}" for one in errors), {"errors": errors}
-    )
+    raise _invalid([(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in found])
+
+
+def _invalid(problems: Iterable[tuple[str, str]], detail: str = "") -> ApiError:
+    """A 422 response. `problems` are (path in the body, what is wrong)."""
+    errors = [{"path": path, "problem": text} for path, text in problems]
+    text = "; ".join(f"{one['path'] or 'body'}: {one['problem']}" for one in errors)
+    return ApiError("invalid", detail or text, {"errors": errors})
 
 
 async def _rules(call: ApiCall) -> ApiResponse:
     state, route = call.views.plane.ledger.state, call.route
-    return ApiResponse(
-        models.Rules(rules=call.views.rules(route), source=state[route].rules_source),
-        headers=tagged(call),
-    )
+    rules = models.Rules(rules=call.views.rules(route), source=state[route].rules_source)
+    return ApiResponse(rules, headers=tagged(call))
 
 
 async def _changed(call: ApiCall, change: Callable[[Rules], Rules]) -> tuple[ApiResponse, bool]:
-    """What the rules were made into, and whether one more came: of this change, whatever comes after it."""
+    """Apply a change to the rules. Returns the new rules and whether a rule was added.
+
+    The response shows the result of this change, even where another one follows before it is sent.
+    """
     route = call.route
     before: Rules = ()
     after: Rules = ()
 
-    def seen(rules: Rules) -> Rules:
+    def observed(rules: Rules) -> Rules:
         nonlocal before, after
         before, after = rules, change(rules)
         return after
 
-    changed = await after_change(call, call.views.plane.controller.set_rules(route, seen, call.actor, call.revision))
-    body = models.RulesChanged(
-        rules=list(map(rule_as_written, after)), source="api", route=route, generation=changed.generation
-    )
+    change_rules = call.views.plane.controller.set_rules
+    changed = await after_change(call, change_rules(route, observed, call.actor, call.revision))
+    rules = list(map(rule_as_written, after))
+    body = models.RulesChanged(rules=rules, source="api", route=route, generation=changed.generation)
     return ApiResponse(body, headers={"ETag": tag(changed.revision)}), len(after) > len(before)
 
 
@@ -134,13 +136,12 @@ def _rule(body: object) -> RuleConfig:
     try:
         return rule_from_written(body)
     except InvalidRuleError as error:
-        errors = [{"path": path, "problem": words} for path, words in error.problems]
-        raise ApiError("invalid", str(error), {"errors": errors}) from None
+        raise _invalid(error.problems, str(error)) from None
 
 
-def _more(rules: Rules, rule: RuleConfig) -> Rules:
+def _with_rule(rules: Rules, rule: RuleConfig) -> Rules:
     if len(rules) >= MAX_RULES:
-        raise ApiError("invalid", f"a route has {MAX_RULES} rules at most")
+        raise ApiError("invalid", f"a route has at most {MAX_RULES} rules")
     return (*rules, rule)
 
 
@@ -149,8 +150,8 @@ async def _add_rule(call: ApiCall) -> ApiResponse:
 
     def change(rules: Rules) -> Rules:
         if any(one.name == rule.name for one in rules):
-            raise ApiError("rule-exists", f"PUT rules/{rule.name} replaces it")
-        return _more(rules, rule)
+            raise ApiError("rule-exists", f"use PUT rules/{rule.name} to replace it")
+        return _with_rule(rules, rule)
 
     answer, _ = await _changed(call, change)
     return replace(answer, status=201)
@@ -160,11 +161,11 @@ async def _put_rule(call: ApiCall) -> ApiResponse:
     name = call.path["rule"]
     rule = _rule(call.body)
     if rule.name != name:
-        raise ApiError("rule-name", f"the body says {rule.name}, the path {name[:64]}")
+        raise ApiError("rule-name", f"the name is {rule.name} in the body and {name[:64]} in the path")
 
     def change(rules: Rules) -> Rules:
         if all(one.name != name for one in rules):
-            return _more(rules, rule)
+            return _with_rule(rules, rule)
         return tuple(rule if one.name == name else one for one in rules)
 
     answer, added = await _changed(call, change)
@@ -205,16 +206,10 @@ def _verb(verb: Verb) -> Callable[[ApiCall], Awaitable[ApiResponse]]:
     async def run(call: ApiCall) -> ApiResponse:
         route = call.route
         body = _checked(body_of(verb), call.body)
-        names = (body.version, body.stable_version) if isinstance(body, BeginBody) else ("", "")
+        version, stable = (body.version, body.stable_version) if isinstance(body, BeginBody) else ("", "")
+        only = body.rollout_id or ""
         change = call.views.plane.rollouts.do(
-            route,
-            verb,
-            call.actor,
-            full=body.full,
-            version=names[0],
-            stable=names[1],
-            only=body.rollout_id or "",
-            revision=call.revision,
+            route, verb, call.actor, full=body.full, version=version, stable=stable, only=only, revision=call.revision
         )
         done = await after_change(call, change)
         answer, mine = call.views.rollout(call.route), done.rollout.identity.id
@@ -249,8 +244,45 @@ async def _one_rollout(call: ApiCall) -> ApiResponse:
 
 async def _reach_goal(call: ApiCall) -> ApiResponse:
     route, body = call.route, _checked(models.GoalBody, call.body)
-    _ = call.revision
-    return ApiResponse(report(call.views, route, body), headers=tagged(call))
+    _ = call.revision  # a stale `If-Match` is refused here as everywhere
+    return ApiResponse(count_goal(call.views, route, body), headers=tagged(call))
+
+
+def count_goal(views: Views, name: str, body: models.GoalBody) -> models.GoalCounted:
+    """Count a business event of a version, or of a user by affinity key. Raises `ApiError`."""
+    route = next(one for one in views.plane.tables.table.routes if one.name == name)
+    known = [goal.name for goal in route.goals]
+    if body.goal not in known:
+        raise ApiError("no-such-goal", f"goals of {name} are: {', '.join(known) or 'none'}")
+    if (body.version is None) == (body.key is None):
+        raise ApiError("invalid", "give either `version` or `key` (the affinity key of the user)")
+    if body.version == "canary" and route.canary is None:
+        raise ApiError("no-canary", f"{name} has no canary that could have caused the event")
+    user, version = 0, body.version
+    if body.key is not None:
+        user, version = _user(views, route, body.key)
+    side, now, plane = (name, version or "stable"), views.now(), views.plane
+    plane.counters.goal_reached(side, body.goal, 1, body.value)
+    event = GoalDelta(*side, body.goal, True, 1, body.value, {value_bucket(body.value): 1})
+    plane.window.goal_reached(event, now)
+    plane.judges.goal_reached(event)
+    if user:
+        plane.judges.users_seen(plane.users.goal_reached((*side, body.goal), {user: body.value}, 0, now))
+    return models.GoalCounted(route=name, goal=body.goal, version=side[1], value=body.value)
+
+
+def _user(views: Views, route: Route, key: str) -> tuple[int, models.VersionName]:
+    """The user number of an affinity key and the version that served the user last. An unknown user is counted for the
+    version that a request would get now. Raises `ApiError`.
+    """
+    if route.affinity is None:
+        raise ApiError("no-affinity", f"{route.name} has no affinity, so users are unknown; give `version`")
+    hashed = Hash(salt_of(route.salt or route.name)).of(key.encode("utf-8"))
+    user = views.numbers.of(hashed)
+    last = views.plane.users.version_of(route.name, user)
+    if last is not None:
+        return user, "canary" if last == "canary" else "stable"
+    return user, "canary" if hashed % FULL_WEIGHT < route.weight and not route.aborted else "stable"
 
 
 async def _history(call: ApiCall) -> ApiResponse:
@@ -265,12 +297,11 @@ async def _history(call: ApiCall) -> ApiResponse:
     return ApiResponse(models.HistoryDocument(route=route, entries=list(map(entry, audits))))
 
 
+_BODY = ("not-json", "too-large", "invalid")
 _CHANGES = (
     "forbidden",
     "malformed",
-    "not-json",
-    "too-large",
-    "invalid",
+    "no-such-route",
     "revision-conflict",
     "state-unwritable",
     "not-acknowledged",
@@ -278,229 +309,124 @@ _CHANGES = (
     "no-canary",
 )
 
+
+def _read(
+    path: str,
+    summary: str,
+    run: Callable[[ApiCall], Awaitable[ApiResponse]],
+    answer: type[models.Model],
+    *problems: str,
+    **more: Any,
+) -> Operation:
+    """A GET below a route."""
+    return Operation("GET", ROUTE + path, summary, "read", run, answer, problems=("no-such-route", *problems), **more)
+
+
+def _change(
+    method: str,
+    path: str,
+    summary: str,
+    run: Callable[[ApiCall], Awaitable[ApiResponse]],
+    answer: type[models.Model],
+    body: type[models.Model] | Literal["rule", "canary"] | None,
+    *problems: str,
+    **more: Any,
+) -> Operation:
+    """An operation that changes a route."""
+    slugs = (*_CHANGES, *(() if body is None else _BODY), *problems)
+    return Operation(method, ROUTE + path, summary, "write", run, answer, body, slugs, **more)
+
+
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("GET", "/api/v1/routes", "Every route with its full state", "read", _routes, models.Routes, same=True),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}",
-        "One route with its full state",
-        "read",
-        _route,
-        models.RouteDocument,
-        problems=("no-such-route",),
-    ),
-    Operation(
+    Operation("GET", "/api/v1/routes", "All routes with their full state", "read", _routes, models.Routes, same=True),
+    _read("", "One route with its full state", _route, models.RouteDocument),
+    _change(
         "PUT",
-        "/api/v1/routes/{route}/weight",
-        "Set the canary's share; every worker follows it once this answers 200",
-        "write",
+        "/weight",
+        "Set the canary's weight; answers 200 once every worker uses it",
         _set_weight,
         models.Weight,
         models.WeightBody,
-        (*_CHANGES, "no-such-route"),
     ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/rules",
-        "The rules, in order",
-        "read",
-        _rules,
-        models.Rules,
-        problems=("no-such-route",),
-    ),
-    Operation(
-        "POST",
-        "/api/v1/routes/{route}/rules",
-        "Add a rule behind the others",
-        "write",
-        _add_rule,
-        models.RulesChanged,
-        "rule",
-        (*_CHANGES, "no-such-route", "rule-exists"),
-        status=201,
-    ),
-    Operation(
+    _read("/rules", "The rules in order", _rules, models.Rules),
+    _change("POST", "/rules", "Append a rule", _add_rule, models.RulesChanged, "rule", "rule-exists", status=201),
+    _change(
         "PUT",
-        "/api/v1/routes/{route}/rules/{rule}",
-        "Replace a rule in its place, or add it behind the others",
-        "write",
+        "/rules/{rule}",
+        "Replace a rule in place, or append it",
         _put_rule,
         models.RulesChanged,
         "rule",
-        (*_CHANGES, "no-such-route", "rule-name"),
+        "rule-name",
     ),
-    Operation(
-        "DELETE",
-        "/api/v1/routes/{route}/rules/{rule}",
-        "Remove a rule",
-        "write",
-        _delete_rule,
-        models.RulesChanged,
-        None,
-        (
-            "forbidden",
-            "malformed",
-            "no-such-route",
-            "no-such-rule",
-            "revision-conflict",
-            "state-unwritable",
-            "not-acknowledged",
-            "illegal-phase",
-        ),
-    ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/canary",
-        "The canary, and who set it",
-        "read",
-        show_canary,
-        Canary,
-        problems=("no-such-route",),
-    ),
-    Operation(
+    _change("DELETE", "/rules/{rule}", "Remove a rule", _delete_rule, models.RulesChanged, None, "no-such-rule"),
+    _read("/canary", "The canary and its source", show_canary, Canary),
+    _change(
         "PUT",
-        "/api/v1/routes/{route}/canary",
-        "Give the route a canary, or another one; a new one begins at weight 0",
-        "write",
+        "/canary",
+        "Set or replace the canary of the route; a new canary starts at weight 0",
         put_canary,
         CanaryChanged,
         "canary",
-        (*_CHANGES, "no-such-route"),
     ),
-    Operation(
-        "DELETE",
-        "/api/v1/routes/{route}/canary",
-        "Remove a canary that nothing is sent to",
-        "write",
-        delete_canary,
-        CanaryChanged,
-        None,
-        (
-            "forbidden",
-            "malformed",
-            "no-such-route",
-            "no-canary",
-            "revision-conflict",
-            "state-unwritable",
-            "not-acknowledged",
-            "illegal-phase",
-        ),
-    ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/stats",
-        "What both versions did lately",
-        "read",
-        _stats,
-        models.Stats,
-        problems=("no-such-route", "invalid"),
-        query=("window",),
-    ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/analysis",
-        "Whether the canary is worse, and on what evidence",
-        "read",
-        _analysis,
-        models.AnalysisDocument,
-        problems=("no-such-route",),
-    ),
+    _change("DELETE", "/canary", "Remove a canary that receives no traffic", delete_canary, CanaryChanged, None),
+    _read("/stats", "Recent statistics of both versions", _stats, models.Stats, "invalid", query=("window",)),
+    _read("/analysis", "Verdict on the canary and its evidence", _analysis, models.AnalysisDocument),
     Operation(
         "POST",
-        "/api/v1/routes/{route}/analysis/{verdict}",
-        "Whether the verdict is this one, for webhooks that go by the status",
+        f"{ROUTE}/analysis/{{verdict}}",
+        "Check that the verdict is the given one (200, else 409), for webhooks that only read the status",
         "read",
         _is_verdict,
         models.AnalysisDocument,
         problems=("no-such-route", "invalid", "verdict-changed"),
     ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/rollout",
-        "Where the rollout stands",
-        "read",
-        _rollout,
-        rollout_models.RolloutDocument,
-        problems=("no-such-route",),
-    ),
+    _read("/rollout", "State of the rollout", _rollout, rollout_models.RolloutDocument),
     *(
-        Operation(
+        _change(
             "POST",
-            f"/api/v1/routes/{{route}}/rollout/{verb}",
-            words,
-            "write",
+            f"/rollout/{verb}",
+            summary,
             _verb(verb),
             rollout_models.RolloutDocument,
             body_of(verb),
-            (*_CHANGES, "no-such-route"),
             optional=True,
         )
-        for verb, words in VERBS.items()
+        for verb, summary in VERBS.items()
     ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/rollout/report",
-        "What the new version is like beside the old one",
-        "read",
-        _report,
-        rollout_models.ReportDocument,
-        problems=("no-such-route",),
-    ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/rollouts",
-        "The last rollouts, the newest first",
-        "read",
-        _rollouts,
-        rollout_models.RolloutsDocument,
-        problems=("no-such-route",),
-    ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/rollouts/{rollout}",
-        "How one of them stands or has ended",
-        "read",
+    _read("/rollout/report", "Report of the last rollout", _report, rollout_models.ReportDocument),
+    _read("/rollouts", "The last rollouts, newest first", _rollouts, rollout_models.RolloutsDocument),
+    _read(
+        "/rollouts/{rollout}",
+        "State or result of one rollout",
         _one_rollout,
         rollout_models.RolloutRecordDocument,
-        problems=("no-such-route", "no-such-rollout"),
+        "no-such-rollout",
     ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/rollouts/{rollout}/report",
-        "The report of one of them",
-        "read",
+    _read(
+        "/rollouts/{rollout}/report",
+        "Report of one rollout",
         _report,
         rollout_models.ReportDocument,
-        problems=("no-such-route", "no-such-rollout"),
+        "no-such-rollout",
     ),
     Operation(
         "POST",
-        "/api/v1/routes/{route}/goals",
+        f"{ROUTE}/goals",
         "Report a business event from outside",
         "write",
         _reach_goal,
         models.GoalCounted,
         models.GoalBody,
-        (
-            "forbidden",
-            "malformed",
-            "not-json",
-            "too-large",
-            "invalid",
-            "revision-conflict",
-            "no-such-route",
-            "no-such-goal",
-            "no-affinity",
-        ),
+        ("forbidden", "malformed", *_BODY, "revision-conflict", "no-such-route", "no-such-goal", "no-affinity"),
     ),
-    Operation(
-        "GET",
-        "/api/v1/routes/{route}/history",
-        "Who did what, the newest first",
-        "read",
+    _read(
+        "/history",
+        "Audit log of the route, newest first",
         _history,
         models.HistoryDocument,
-        problems=("no-such-route", "invalid", "state-unwritable"),
+        "invalid",
+        "state-unwritable",
         query=("limit",),
         lane="history",
     ),

@@ -1,4 +1,4 @@
-"""Answers to those who only read: made in turns, once for all where it is the same for all, and sent in pieces."""
+"""Responses to readers: computed in turns, shared where they are the same for all, and sent in pieces."""
 
 import asyncio
 import json
@@ -10,26 +10,25 @@ from aiohttp import web
 from canaryproxy.admin import openapi
 from canaryproxy.admin.api_call import ApiCall, ApiResponse
 from canaryproxy.admin.fair_queue import FairQueue, ReaderQuota
-from canaryproxy.admin.html_page import page
 from canaryproxy.admin.operations import Operation
+from canaryproxy.admin.receive_window import deliver
 from canaryproxy.admin.single_flight import SingleFlight
-from canaryproxy.admin.slow_writes import deliver
 from canaryproxy.admin.views import Views
 from canaryproxy.escape import escaped_json
 
 PIECE = 65_536
-"""Bytes that are sent at once. What is longer goes out piece by piece, from the same bytes for all who get it."""
+"""Bytes sent at once. Longer responses are sent in pieces, without copies per reader."""
 
 TIMEOUT_SECONDS = 30.0
-"""Seconds in which a long answer is to be taken."""
+"""Time for a client to read a long response."""
 
 MAX_READERS = 64
-"""Readers of one answer, those who wait for it included."""
+"""Concurrent readers of a shared response, including those that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedResponse:
-    """An answer as it is sent."""
+    """A response in the form in which it is sent."""
 
     body: bytes
     status: int = 200
@@ -38,18 +37,18 @@ class EncodedResponse:
 
     @classmethod
     def of(cls, answer: ApiResponse) -> "EncodedResponse":
-        """The JSON of an answer."""
+        """Encode a response as JSON."""
         return cls(escaped_json(answer.body.model_dump_json()).encode(), answer.status, answer.headers)
 
 
 class ReadResponder:
-    """Who reads the API. What never changes is written down once."""
+    """Responds to reading operations. Constant documents are encoded once."""
 
     def __init__(self, views: Views) -> None:
         self._views = views
         self._lanes: dict[str, FairQueue] = {}
         self._shared: dict[str, SingleFlight[EncodedResponse]] = {}
-        self._room = ReaderQuota("read", MAX_READERS, MAX_READERS, views.rejected_requests)
+        self._quota = ReaderQuota("read", MAX_READERS, MAX_READERS, views.rejected_requests)
         self._constant: dict[tuple[str, bool], EncodedResponse] = {}
 
     def __repr__(self) -> str:
@@ -58,9 +57,9 @@ class ReadResponder:
     async def answer(
         self, request: web.Request, operation: Operation, call: ApiCall, headers: Mapping[str, str]
     ) -> web.StreamResponse:
-        """Answer one who reads. Raises `Problem`."""
+        """Run a reading operation and send its response. Raises `ApiError`."""
         if operation.same:
-            with self._room.entered(""):
+            with self._quota.entered(""):
                 return await send_response(request, await self._sharing(operation, call).get(), headers)
         async with self._lane(operation.lane).turn():
             written = EncodedResponse.of(await operation.run(call))
@@ -73,15 +72,13 @@ class ReadResponder:
         return self._shared.setdefault(operation.path, SingleFlight(operation.path, make, self._views.now))
 
     def _lane(self, name: str) -> FairQueue:
-        known = self._lanes.get(name)
-        if known is None:
-            known = self._lanes[name] = FairQueue(
-                name, self._views.plane.rollouts.precedence, self._views.rejected_requests
-            )
-        return known
+        if name not in self._lanes:
+            views = self._views
+            self._lanes[name] = FairQueue(name, views.plane.rollouts.precedence, views.rejected_requests)
+        return self._lanes[name]
 
     def openapi(self, *, guarded: bool) -> EncodedResponse:
-        """The description of the API."""
+        """The OpenAPI document. `guarded`: tokens are required."""
         known = self._constant.get(("openapi", guarded))
         if known is None:
             body = json.dumps(openapi.document(guarded=guarded)).encode()
@@ -89,15 +86,15 @@ class ReadResponder:
         return known
 
     def docs(self, *, guarded: bool) -> EncodedResponse:
-        """The same as a page."""
+        """The OpenAPI document as an HTML page."""
         known = self._constant.get(("docs", guarded))
         if known is None:
-            document = json.loads(self.openapi(guarded=guarded).body)
-            known = self._constant["docs", guarded] = EncodedResponse(page(document).encode(), content_type="text/html")
+            page = openapi.html_page(json.loads(self.openapi(guarded=guarded).body))
+            known = self._constant["docs", guarded] = EncodedResponse(page.encode(), content_type="text/html")
         return known
 
     def stop(self) -> None:
-        """Stop serving readers."""
+        """Cancel shared computations."""
         for sharing in self._shared.values():
             sharing.stop()
 
@@ -105,18 +102,17 @@ class ReadResponder:
 async def send_response(
     request: web.Request, written: EncodedResponse, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Send an answer, a long one in pieces: what a client does not read is not buffered."""
-    charset = "utf-8"
+    """Send a response, a long one in pieces: nothing is buffered for a client that does not read."""
     if len(written.body) <= PIECE or request.method == "HEAD":
         return web.Response(
             body=written.body,
             status=written.status,
             content_type=written.content_type,
-            charset=charset,
+            charset="utf-8",
             headers=written.headers,
         )
     response = web.StreamResponse(status=written.status, headers={**written.headers, **headers})
-    response.content_type, response.charset = written.content_type, charset
+    response.content_type, response.charset = written.content_type, "utf-8"
     response.content_length = len(written.body)
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
