@@ -41,7 +41,6 @@ from canaryproxy.analysis.usage import Usage
 from canaryproxy.app.forkserver import ForkServer
 from canaryproxy.app.instance import Instance
 from canaryproxy.app.worker import Worker
-from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.output import Sheet
 from canaryproxy.config import parse
 from canaryproxy.control.change_priority import ChangePriority
@@ -215,7 +214,6 @@ def single(folder: Path) -> Iterator[object]:
         Turnover(5),
         ReceiveWindow(),
         Sheet(),
-        Robin([1]),
         SqliteStore(folder / "a.db"),
         message_validation.DeltaValidator(KnownNames(), 0, 1),
         TimeShare(0.0),

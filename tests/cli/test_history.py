@@ -63,7 +63,7 @@ def test_a_report_for_people() -> None:
     ]
     nameless = {**DATA, "canary_version": None, "stable_version": None, "why": None, "result": "under_way"}
     assert lines(nameless)[:2] == [
-        "shop: rollout a of a version without a name, under way",
+        "shop: rollout a of an unnamed version, under way",
         "verdict: fail: it fails",
     ]
     assert lines({**DATA, "rollout_id": None})[0] == "shop: no rollout yet"

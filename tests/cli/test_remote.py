@@ -32,7 +32,7 @@ def test_one_that_does_not_answer_is_not_waited_for() -> None:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
         with pytest.raises(RemoteError, match="does not answer"):
-            Remote(f"http://127.0.0.1:{mute.getsockname()[1]}").call("GET", "/readyz", patience=0.05)
+            Remote(f"http://127.0.0.1:{mute.getsockname()[1]}").call("GET", "/readyz", timeout=0.05)
 
 
 def test_something_else_that_listens_there_is_distinguished() -> None:
@@ -88,9 +88,9 @@ def test_a_url_or_an_address_is_understood(written: str, url: str) -> None:
         ("[::1", "expected a URL or an address"),
         ("[x]:9900", "expected a URL or an address"),
         ("/run/admin", "expected a URL or an address"),
-        ("ci:s3cret@gateway:9900", "leave out user and password"),
-        ("http://gateway:9900/?a", "leave out query"),
-        ("http://gateway#a", "leave out query"),
+        ("ci:s3cret@gateway:9900", "leave out the user and password"),
+        ("http://gateway:9900/?a", "leave out the query"),
+        ("http://gateway#a", "leave out the query"),
         ("two words:1", "expected a URL or an address"),
         ("gatew\u00e4y:9900", "expected a URL or an address"),
         ("http:\\\\gateway:9900", "expected a URL or an address"),

@@ -55,8 +55,8 @@ def test_a_weight_of_the_file_that_waits_is_said() -> None:
         routes = [
             {**one, "waiting_weight": 30.0, "phase": "progressing"} for one in read_status(Remote(served.url), "shop")
         ]
-        assert pending_weight(routes[0]) == "shop: the file's weight of 30 % waits for `reset`"
-        assert any("waits for" in str(part) for part in page(routes).renderables)
+        assert pending_weight(routes[0]) == "shop: weight 30 % of the file is pending until `reset`"
+        assert any("is pending" in str(part) for part in page(routes).renderables)
 
 
 def test_figures_of_a_quiet_route_are_dashes() -> None:
@@ -84,7 +84,7 @@ def test_watching_survives_an_instance_that_is_away_and_ends_with_ctrl_c(monkeyp
         return read_status(remote, route)
 
     monkeypatch.setattr(module, "PERIOD_SECONDS", 0.0)
-    monkeypatch.setattr(module, "look", data)
+    monkeypatch.setattr(module, "read_status", data)
     with live(Api()) as served:
         done = CliRunner().invoke(app, ["status", "--watch", "--admin", served.url], env=WIDE)
         assert (done.exit_code, done.stdout.count("it cannot be reached"), done.stdout.count("blog")) == (0, 1, 4)

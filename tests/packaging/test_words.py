@@ -50,7 +50,7 @@ def files() -> Iterator[Path]:
             yield ROOT / name
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
-            generated = "__pycache__" in path.parts or "state" in path.parts and "data" in path.parts
+            generated = "__pycache__" in path.parts or ("state" in path.parts and "data" in path.parts)
             if path.suffix in (*CODE, *TEXT) and path != Path(__file__) and not generated:
                 yield path
 

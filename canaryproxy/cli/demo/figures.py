@@ -1,4 +1,4 @@
-"""Figures per version, added up from the deltas of the data plane. Pure."""
+"""Live figures per version, summed up from the deltas of the workers. Pure."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from canaryproxy.model.report import Delta
 from canaryproxy.telemetry.record.histogram import quantile
 
-RECENT = 10.0
-"""Seconds that `rate` looks back."""
+RATE_SECONDS = 10.0
+"""Window of the request rate."""
 
 
 @dataclass(slots=True)
 class VersionTally:
-    """What one version has done so far. `latency` maps histogram bucket to count."""
+    """Totals of a version. `latency` maps histogram bucket to count."""
 
     requests: int = 0
     errors: int = 0
@@ -22,7 +22,7 @@ class VersionTally:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One version as it is shown. Shares and rates are percent, times milliseconds; None is unknown."""
+    """The figures of a version. `share` and `errors` in percent, times in milliseconds; None is unknown."""
 
     version: str
     requests: int
@@ -34,7 +34,7 @@ class Figures:
 
 
 class Board:
-    """Adds deltas up and shows the totals of one route; requests that a rule decided are left out."""
+    """Sums up the deltas of one route, without requests decided by rules."""
 
     def __init__(self, route: str) -> None:
         self._route = route
@@ -43,7 +43,7 @@ class Board:
         self._at = 0.0
 
     def add(self, delta: Delta) -> None:
-        """Count what a delta reports."""
+        """Add a delta."""
         self._at = delta.at
         if self._began is None:
             self._began = delta.at
@@ -59,7 +59,7 @@ class Board:
             tally.latency.update(dict(cell.latency))
         for version, tally in self._tallies.items():
             tally.recent.append((delta.at, answered[version]))
-            while tally.recent and tally.recent[0][0] < delta.at - RECENT:
+            while tally.recent and tally.recent[0][0] < delta.at - RATE_SECONDS:
                 tally.recent.popleft()
 
     def figures(self) -> list[Figures]:
@@ -69,7 +69,7 @@ class Board:
 
     def _figures(self, version: str, tally: VersionTally, total: int) -> Figures:
         began = self._at if self._began is None else self._began
-        span = min(self._at - began, RECENT)
+        span = min(self._at - began, RATE_SECONDS)
         return Figures(
             version=version,
             requests=tally.requests,

@@ -10,7 +10,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from canaryproxy.cli import app
-from canaryproxy.cli.demo import show
+from canaryproxy.cli.demo import show, traffic
 from canaryproxy.cli.demo.figures import Board
 
 
@@ -78,7 +78,7 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
     lines: list[list[str]] = []
     introduce = show._introduce
-    ticks = show._ticks
+    ticks = traffic.ticks
 
     async def run_lines(*arguments: object) -> None:
         import asyncio
@@ -91,7 +91,7 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
         await ticks(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(show, "_introduce", try_them)
-    monkeypatch.setattr(show, "_ticks", run_lines)
+    monkeypatch.setattr(show, "ticks", run_lines)
     assert show.run_demo(weight=0, rate=10, seconds=0.5) == 0
     assert "Welcome to the shop" in answers[0]
     assert "bird cage" in answers[1]

@@ -21,9 +21,9 @@ def test_the_story_begins_with_a_good_canary_and_ends_on_request() -> None:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["demo", "--seconds", "6", "--rate", "100"])
     assert result.exit_code == 0, result.output
     assert "canaryproxy status --watch --admin http://127.0.0.1:" in result.output
-    assert "1. A good one" in result.output
+    assert "1. A good canary" in result.output
     assert "5 %" in result.output
-    assert "That was all" not in result.output
+    assert "The end." not in result.output
 
 
 class Cardboard:
