@@ -41,12 +41,7 @@ CANARY_SCHEMA: dict[str, Any] = {
     "it names files on the proxy's host.",
     "oneOf": [
         URL,
-        {
-            "type": "object",
-            "properties": {"url": URL, **SETTINGS},
-            "required": ["url"],
-            "additionalProperties": False,
-        },
+        {"type": "object", "properties": {"url": URL, **SETTINGS}, "required": ["url"], "additionalProperties": False},
         {
             "type": "object",
             "properties": {

@@ -404,11 +404,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "no-such-rollout",
     ),
     _read(
-        "/rollouts/{rollout}/report",
-        "Report of one rollout",
-        _report,
-        rollout_models.ReportDocument,
-        "no-such-rollout",
+        "/rollouts/{rollout}/report", "Report of one rollout", _report, rollout_models.ReportDocument, "no-such-rollout"
     ),
     Operation(
         "POST",

@@ -43,10 +43,7 @@ def root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version",
-            callback=_version,
-            is_eager=True,
-            help="Print version and mode (compiled or plain), and exit.",
+            "--version", callback=_version, is_eager=True, help="Print version and mode (compiled or plain), and exit."
         ),
     ] = False,
 ) -> None:

@@ -88,10 +88,7 @@ def _authority(written: str, *, bare: bool) -> str:
 Admin = Annotated[
     str,
     typer.Option(
-        envvar="CANARYPROXY_ADMIN",
-        help="Admin API: a URL, HOST:PORT or :PORT.",
-        parser=admin_url,
-        metavar="URL",
+        envvar="CANARYPROXY_ADMIN", help="Admin API: a URL, HOST:PORT or :PORT.", parser=admin_url, metavar="URL"
     ),
 ]
 Token = Annotated[
