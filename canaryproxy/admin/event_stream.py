@@ -7,15 +7,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.admin.receive_window import (
-    MIN_PIECE_BYTES,
-    ReceiveWindow,
-    WindowSample,
-    cut,
-    deliver,
-    piece,
-    read_window,
-)
+from canaryproxy.admin.receive_window import MIN_PIECE_BYTES, ReceiveWindow, cut, deliver, piece, read_window
 from canaryproxy.control.events import EventBus, PublishedEvent, Queue
 from canaryproxy.model.client_prefix import client_prefix
 
@@ -83,20 +75,15 @@ async def _pass_on(request: web.Request, response: web.StreamResponse, events: E
 
 def _watch_client(request: web.Request, reading: ReceiveWindow) -> int:
     """Bytes of the next heartbeat. Disconnects a client that does not read and raises `ConnectionResetError`."""
-    seen = _client_state(request)
-    if seen is None:
-        return MIN_PIECE_BYTES
-    if not reading.update(seen):
-        if request.transport is not None:
-            cut(request.transport)
-        raise ConnectionResetError("the client does not read")
-    return piece(seen)
-
-
-def _client_state(request: web.Request) -> WindowSample | None:
-    """TCP state of the client; None if unknown."""
-    sock = None if request.transport is None else request.transport.get_extra_info("socket")
+    transport = request.transport
+    sock = None if transport is None else transport.get_extra_info("socket")
     try:
-        return None if sock is None else read_window(sock.fileno())
+        sample = None if sock is None else read_window(sock.fileno())
     except (OSError, ValueError):
-        return None
+        sample = None
+    if sample is None or transport is None:
+        return MIN_PIECE_BYTES
+    if not reading.update(sample):
+        cut(transport)
+        raise ConnectionResetError("the client does not read")
+    return piece(sample)

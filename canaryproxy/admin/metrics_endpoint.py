@@ -16,7 +16,7 @@ from time import perf_counter
 from aiohttp import web
 
 from canaryproxy.admin.fair_queue import ReaderQuota
-from canaryproxy.admin.receive_window import deliver
+from canaryproxy.admin.receive_window import send_pieces
 from canaryproxy.admin.single_flight import SingleFlight
 from canaryproxy.control.change_priority import ChangePriority
 from canaryproxy.model.client_prefix import client_prefix
@@ -37,9 +37,6 @@ MAX_READERS = 64
 
 MAX_PER_ADDRESS = 16
 """Concurrent scrapers of one address."""
-
-TIMEOUT_SECONDS = 30.0
-"""Time for a scraper to read the whole response."""
 
 SLOW_SECONDS = 1.0
 """Time of reading after which a scraper may be evicted for a new one."""
@@ -100,14 +97,10 @@ class MetricsEndpoint:
                 return response
             rendering = await self._sharing.get()
             reader = ScrapeReader(request, rendering, address, asyncio.get_running_loop().time())
-            response.content_length = reader.rendering.length(form)
+            response.content_length = rendering.length(form)
             self._readers[reader] = None
             try:
-                async with asyncio.timeout(TIMEOUT_SECONDS):
-                    await self._send(reader, response, form)
-            except TimeoutError:
-                _cut(reader)
-                raise ConnectionResetError("the client reads too slowly") from None
+                await send_pieces(request, response, rendering.blocks(form), self._precedence.breathe)
             finally:
                 self._readers.pop(reader, None)
                 reader.gone.set()
@@ -131,13 +124,6 @@ class MetricsEndpoint:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SLOW_SECONDS):
                 await victim.gone.wait()
-
-    async def _send(self, reader: ScrapeReader, response: web.StreamResponse, form: ExpositionFormat) -> None:
-        await response.prepare(reader.request)
-        for block in reader.rendering.blocks(form):
-            await deliver(reader.request, response, block)
-            await self._precedence.breathe()
-        await response.write_eof()
 
     async def _render(self) -> Exposition:
         pieces = []

@@ -169,6 +169,22 @@ class RulesChanged(Rules):
     generation: int
 
 
+class Canary(Model):
+    """The canary of a route as in the configuration; null without a canary."""
+
+    route: str
+    canary: dict[str, Any] | None
+    source: Literal["file", "api"] = Field(description="Where the canary was configured or removed.")
+
+
+class CanaryChanged(Canary):
+    """A canary that every worker uses."""
+
+    weight: float
+    phase: Phase
+    generation: int
+
+
 class GoalStats(Model):
     """Business events of a goal. `users`: users with at least one event; `per_request`, `per_user`: events per request
     and converted users per user of the version.

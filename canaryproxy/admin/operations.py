@@ -1,5 +1,6 @@
 """The operations of the API: request, effect and response of each. Router and OpenAPI are made from their table."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
@@ -8,14 +9,15 @@ from pydantic import ValidationError
 
 from canaryproxy.admin import models, rollout_models
 from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tag, tagged
-from canaryproxy.admin.canaries import Canary, CanaryChanged, delete_canary, put_canary, show_canary
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.admin.rollout_models import VERBS, BeginBody, body_of
+from canaryproxy.admin.rollout_models import VERBS, BeginBody, ReportDocument, RolloutDocument, body_of
 from canaryproxy.admin.rollout_views import analysis_of, report_of, rollout_of, rollouts_of
 from canaryproxy.admin.views import ROUTES_PER_TURN, VERDICTS, Views, entry
+from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, InvalidVersionError, canary_set
 from canaryproxy.config.problems import InvalidValueError
 from canaryproxy.config.rules_document import InvalidRuleError, rule_from_written
 from canaryproxy.config.schema.rules import RuleConfig
+from canaryproxy.config.schema.section import as_written
 from canaryproxy.config.types.quantity import duration
 from canaryproxy.config.write_rules import rule_as_written
 from canaryproxy.control.controller import Rules
@@ -30,6 +32,9 @@ from canaryproxy.telemetry.record.histogram import value_bucket
 
 Role = Literal["read", "write"]
 Body = TypeVar("Body", bound=models.Model)
+Answer = type[models.Model]
+BodyModel = type[models.Model] | Literal["rule", "canary"] | None
+Handler = Callable[[ApiCall], Awaitable[ApiResponse]]
 
 MIN_WINDOW_SECONDS = 1.0
 DEFAULT_WINDOW_SECONDS = "60s"
@@ -53,9 +58,9 @@ class Operation:
     path: str
     summary: str
     role: Role
-    run: Callable[[ApiCall], Awaitable[ApiResponse]]
-    answer: type[models.Model]
-    body: type[models.Model] | Literal["rule", "canary"] | None = None
+    run: Handler
+    answer: Answer
+    body: BodyModel = None
     problems: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
     status: int = 200
@@ -74,10 +79,6 @@ async def _routes(call: ApiCall) -> ApiResponse:
         if name in views.plane.topology.config.routes:
             routes.append(views.route(name))
     return ApiResponse(models.Routes(generation=views.plane.tables.generation, routes=routes))
-
-
-async def _route(call: ApiCall) -> ApiResponse:
-    return ApiResponse(call.views.route(call.route), headers=tagged(call))
 
 
 async def _set_weight(call: ApiCall) -> ApiResponse:
@@ -103,12 +104,6 @@ def _invalid(problems: Iterable[tuple[str, str]], detail: str = "") -> ApiError:
     errors = [{"path": path, "problem": text} for path, text in problems]
     text = "; ".join(f"{one['path'] or 'body'}: {one['problem']}" for one in errors)
     return ApiError("invalid", detail or text, {"errors": errors})
-
-
-async def _rules(call: ApiCall) -> ApiResponse:
-    state, route = call.views.plane.ledger.state, call.route
-    rules = models.Rules(rules=call.views.rules(route), source=state[route].rules_source)
-    return ApiResponse(rules, headers=tagged(call))
 
 
 async def _changed(call: ApiCall, change: Callable[[Rules], Rules]) -> tuple[ApiResponse, bool]:
@@ -184,25 +179,55 @@ async def _delete_rule(call: ApiCall) -> ApiResponse:
     return answer
 
 
-async def _stats(call: ApiCall) -> ApiResponse:
-    route = call.route
-    asked = call.query.get("window", DEFAULT_WINDOW_SECONDS)
+def _canary(call: ApiCall) -> models.Canary:
+    views, route = call.views, call.route
+    source = views.plane.ledger.state[route].canary_source
+    return models.Canary(route=route, canary=views.canary(route), source=source)
+
+
+async def _put_canary(call: ApiCall) -> ApiResponse:
+    # in a thread: the files of `tls` may lie on a disk that hangs
+    route, new = call.route, not call.views.has_canary(call.route)
     try:
-        seconds = duration(MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS)(asked)
+        canary = await asyncio.to_thread(canary_set, call.body)
+    except InvalidVersionError as error:
+        raise _invalid(error.problems, str(error)) from None
+    return replace(await _set_canary(call, route, canary), status=201 if new else 200)
+
+
+async def _delete_canary(call: ApiCall) -> ApiResponse:
+    return await _set_canary(call, call.route, NO_CANARY)
+
+
+async def _set_canary(call: ApiCall, route: str, canary: CanaryDocument) -> ApiResponse:
+    views = call.views
+    changed = await after_change(call, views.plane.reconfiguration.set_canary(route, canary, call.actor, call.revision))
+    state = views.plane.ledger.state[call.route]
+    body = models.CanaryChanged(
+        route=route,
+        canary=None if canary.version is None else as_written(canary.version),
+        source="api",
+        weight=state.weight / 100,
+        phase=state.rollout.phase,
+        generation=changed.generation,
+    )
+    return ApiResponse(body, headers={"ETag": tag(changed.revision)})
+
+
+def _stats(call: ApiCall) -> models.Stats:
+    route = call.route
+    try:
+        seconds = duration(MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS)(call.query.get("window", DEFAULT_WINDOW_SECONDS))
     except InvalidValueError as wrong:
         raise ApiError("invalid", f"window: {wrong.hint}") from None
-    return ApiResponse(call.views.stats(route, seconds))
+    return call.views.stats(route, seconds)
 
 
-async def _analysis(call: ApiCall) -> ApiResponse:
-    return ApiResponse(analysis_of(call.route, call.views.plane.judges.analysis(call.route, call.views.now())))
+def _report(call: ApiCall) -> ReportDocument:
+    return report_of(call.views, call.route, call.path.get("rollout"))
 
 
-async def _rollout(call: ApiCall) -> ApiResponse:
-    return ApiResponse(call.views.rollout(call.route), headers=tagged(call))
-
-
-def _verb(verb: Verb) -> Callable[[ApiCall], Awaitable[ApiResponse]]:
+def _verb(verb: Verb) -> Handler:
     async def run(call: ApiCall) -> ApiResponse:
         route = call.route
         body = _checked(body_of(verb), call.body)
@@ -228,18 +253,6 @@ async def _is_verdict(call: ApiCall) -> ApiResponse:
     if found.verdict != wanted:
         raise ApiError("verdict-changed", f"{found.verdict}: {found.reason}")
     return ApiResponse(analysis_of(call.route, found))
-
-
-async def _report(call: ApiCall) -> ApiResponse:
-    return ApiResponse(report_of(call.views, call.route, call.path.get("rollout")))
-
-
-async def _rollouts(call: ApiCall) -> ApiResponse:
-    return ApiResponse(rollouts_of(call.views, call.route))
-
-
-async def _one_rollout(call: ApiCall) -> ApiResponse:
-    return ApiResponse(rollout_of(call.views, call.route, call.path["rollout"]))
 
 
 async def _reach_goal(call: ApiCall) -> ApiResponse:
@@ -297,6 +310,20 @@ async def _history(call: ApiCall) -> ApiResponse:
     return ApiResponse(models.HistoryDocument(route=route, entries=list(map(entry, audits))))
 
 
+def _shown(make: Callable[[ApiCall], models.Model], *, tag: bool = False) -> Handler:
+    """A handler that responds with the document of `make`; `tag`: with the entity tag of the route."""
+
+    async def run(call: ApiCall) -> ApiResponse:
+        return ApiResponse(make(call), headers=tagged(call) if tag else {})
+
+    return run
+
+
+def _rules(call: ApiCall) -> models.Rules:
+    route = call.route
+    return models.Rules(rules=call.views.rules(route), source=call.views.plane.ledger.state[route].rules_source)
+
+
 _BODY = ("not-json", "too-large", "invalid")
 _CHANGES = (
     "forbidden",
@@ -310,27 +337,13 @@ _CHANGES = (
 )
 
 
-def _read(
-    path: str,
-    summary: str,
-    run: Callable[[ApiCall], Awaitable[ApiResponse]],
-    answer: type[models.Model],
-    *problems: str,
-    **more: Any,
-) -> Operation:
+def _read(path: str, summary: str, run: Handler, answer: Answer, *problems: str, **more: Any) -> Operation:
     """A GET below a route."""
     return Operation("GET", ROUTE + path, summary, "read", run, answer, problems=("no-such-route", *problems), **more)
 
 
 def _change(
-    method: str,
-    path: str,
-    summary: str,
-    run: Callable[[ApiCall], Awaitable[ApiResponse]],
-    answer: type[models.Model],
-    body: type[models.Model] | Literal["rule", "canary"] | None,
-    *problems: str,
-    **more: Any,
+    method: str, path: str, summary: str, run: Handler, answer: Answer, body: BodyModel, *problems: str, **more: Any
 ) -> Operation:
     """An operation that changes a route."""
     slugs = (*_CHANGES, *(() if body is None else _BODY), *problems)
@@ -339,39 +352,22 @@ def _change(
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/api/v1/routes", "All routes with their full state", "read", _routes, models.Routes, same=True),
-    _read("", "One route with its full state", _route, models.RouteDocument),
-    _change(
-        "PUT",
-        "/weight",
-        "Set the canary's weight; answers 200 once every worker uses it",
-        _set_weight,
-        models.Weight,
-        models.WeightBody,
-    ),
-    _read("/rules", "The rules in order", _rules, models.Rules),
+    _read("", "One route", _shown(lambda call: call.views.route(call.route), tag=True), models.RouteDocument),
+    _change("PUT", "/weight", "Set the weight of the canary", _set_weight, models.Weight, models.WeightBody),
+    _read("/rules", "The rules in order", _shown(_rules, tag=True), models.Rules),
     _change("POST", "/rules", "Append a rule", _add_rule, models.RulesChanged, "rule", "rule-exists", status=201),
-    _change(
-        "PUT",
-        "/rules/{rule}",
-        "Replace a rule in place, or append it",
-        _put_rule,
-        models.RulesChanged,
-        "rule",
-        "rule-name",
-    ),
+    _change("PUT", "/rules/{rule}", "Replace or append a rule", _put_rule, models.RulesChanged, "rule", "rule-name"),
     _change("DELETE", "/rules/{rule}", "Remove a rule", _delete_rule, models.RulesChanged, None, "no-such-rule"),
-    _read("/canary", "The canary and its source", show_canary, Canary),
-    _change(
-        "PUT",
-        "/canary",
-        "Set or replace the canary of the route; a new canary starts at weight 0",
-        put_canary,
-        CanaryChanged,
-        "canary",
+    _read("/canary", "The canary and its source", _shown(_canary, tag=True), models.Canary),
+    _change("PUT", "/canary", "Set the canary; it starts at weight 0", _put_canary, models.CanaryChanged, "canary"),
+    _change("DELETE", "/canary", "Remove a canary without traffic", _delete_canary, models.CanaryChanged, None),
+    _read("/stats", "Recent statistics of both versions", _shown(_stats), models.Stats, "invalid", query=("window",)),
+    _read(
+        "/analysis",
+        "Verdict on the canary and its evidence",
+        _shown(lambda call: analysis_of(call.route, call.views.plane.judges.analysis(call.route, call.views.now()))),
+        models.AnalysisDocument,
     ),
-    _change("DELETE", "/canary", "Remove a canary that receives no traffic", delete_canary, CanaryChanged, None),
-    _read("/stats", "Recent statistics of both versions", _stats, models.Stats, "invalid", query=("window",)),
-    _read("/analysis", "Verdict on the canary and its evidence", _analysis, models.AnalysisDocument),
     Operation(
         "POST",
         f"{ROUTE}/analysis/{{verdict}}",
@@ -381,31 +377,31 @@ OPERATIONS: tuple[Operation, ...] = (
         models.AnalysisDocument,
         problems=("no-such-route", "invalid", "verdict-changed"),
     ),
-    _read("/rollout", "State of the rollout", _rollout, rollout_models.RolloutDocument),
-    *(
-        _change(
-            "POST",
-            f"/rollout/{verb}",
-            summary,
-            _verb(verb),
-            rollout_models.RolloutDocument,
-            body_of(verb),
-            optional=True,
-        )
-        for verb, summary in VERBS.items()
+    _read(
+        "/rollout",
+        "State of the rollout",
+        _shown(lambda call: call.views.rollout(call.route), tag=True),
+        RolloutDocument,
     ),
-    _read("/rollout/report", "Report of the last rollout", _report, rollout_models.ReportDocument),
-    _read("/rollouts", "The last rollouts, newest first", _rollouts, rollout_models.RolloutsDocument),
+    *(
+        _change("POST", f"/rollout/{verb}", text, _verb(verb), RolloutDocument, body_of(verb), optional=True)
+        for verb, text in VERBS.items()
+    ),
+    _read("/rollout/report", "Report of the last rollout", _shown(_report), ReportDocument),
+    _read(
+        "/rollouts",
+        "The last rollouts, newest first",
+        _shown(lambda call: rollouts_of(call.views, call.route)),
+        rollout_models.RolloutsDocument,
+    ),
     _read(
         "/rollouts/{rollout}",
         "State or result of one rollout",
-        _one_rollout,
+        _shown(lambda call: rollout_of(call.views, call.route, call.path["rollout"])),
         rollout_models.RolloutRecordDocument,
         "no-such-rollout",
     ),
-    _read(
-        "/rollouts/{rollout}/report", "Report of one rollout", _report, rollout_models.ReportDocument, "no-such-rollout"
-    ),
+    _read("/rollouts/{rollout}/report", "Report of a rollout", _shown(_report), ReportDocument, "no-such-rollout"),
     Operation(
         "POST",
         f"{ROUTE}/goals",
@@ -416,13 +412,14 @@ OPERATIONS: tuple[Operation, ...] = (
         models.GoalBody,
         ("forbidden", "malformed", *_BODY, "revision-conflict", "no-such-route", "no-such-goal", "no-affinity"),
     ),
-    _read(
-        "/history",
+    Operation(
+        "GET",
+        f"{ROUTE}/history",
         "Audit log of the route, newest first",
+        "read",
         _history,
         models.HistoryDocument,
-        "invalid",
-        "state-unwritable",
+        problems=("no-such-route", "invalid", "state-unwritable"),
         query=("limit",),
         lane="history",
     ),

@@ -1,6 +1,5 @@
 """Responses to readers: computed in turns, shared where they are the same for all, and sent in pieces."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,16 +10,13 @@ from canaryproxy.admin import openapi
 from canaryproxy.admin.api_call import ApiCall, ApiResponse
 from canaryproxy.admin.fair_queue import FairQueue, ReaderQuota
 from canaryproxy.admin.operations import Operation
-from canaryproxy.admin.receive_window import deliver
+from canaryproxy.admin.receive_window import send_pieces
 from canaryproxy.admin.single_flight import SingleFlight
 from canaryproxy.admin.views import Views
 from canaryproxy.escape import escaped_json
 
 PIECE = 65_536
 """Bytes sent at once. Longer responses are sent in pieces, without copies per reader."""
-
-TIMEOUT_SECONDS = 30.0
-"""Time for a client to read a long response."""
 
 MAX_READERS = 64
 """Concurrent readers of a shared response, including those that wait for it."""
@@ -114,14 +110,6 @@ async def send_response(
     response = web.StreamResponse(status=written.status, headers={**written.headers, **headers})
     response.content_type, response.charset = written.content_type, "utf-8"
     response.content_length = len(written.body)
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await response.prepare(request)
-            for start in range(0, len(written.body), PIECE):
-                await deliver(request, response, written.body[start : start + PIECE])
-            await response.write_eof()
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the client reads too slowly") from None
+    pieces = (written.body[start : start + PIECE] for start in range(0, len(written.body), PIECE))
+    await send_pieces(request, response, pieces)
     return response

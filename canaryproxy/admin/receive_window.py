@@ -10,6 +10,7 @@ import fcntl
 import socket
 import struct
 import termios
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, cast
 
 from aiohttp import web
@@ -25,6 +26,9 @@ RESET = struct.pack("ii", 1, 0)
 
 WAITED = 0.008
 """Seconds in the accept queue after which a connection without data counts as silent."""
+
+RESPONSE_TIMEOUT_SECONDS = 30.0
+"""Time for a client to read a long response."""
 
 PIECE_TIMEOUT_SECONDS = 10.0
 """Time for a client to take one piece of a response."""
@@ -138,6 +142,29 @@ def cut(transport: asyncio.BaseTransport) -> None:
                 finally:
                     own.detach()
     cast("asyncio.WriteTransport", transport).abort()
+
+
+async def send_pieces(
+    request: web.Request,
+    response: web.StreamResponse,
+    pieces: Iterable[bytes],
+    between: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Send a whole response in pieces, with `between` awaited after each. A client that takes longer than
+    `RESPONSE_TIMEOUT_SECONDS` is disconnected. Raises `ConnectionResetError` then.
+    """
+    try:
+        async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
+            await response.prepare(request)
+            for piece in pieces:
+                await deliver(request, response, piece)
+                if between is not None:
+                    await between()
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client reads too slowly") from None
 
 
 async def deliver(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:

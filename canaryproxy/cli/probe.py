@@ -1,4 +1,4 @@
-"""`canaryproxy probe`: the options of it, for help and errors; `canaryproxy.probe` asks."""
+"""`canaryproxy probe`: help and errors of its options; `canaryproxy.probe` makes the request."""
 
 import os
 from typing import Annotated
@@ -9,21 +9,21 @@ from canaryproxy import probe as probing
 
 
 def probe(
-    what: Annotated[str, typer.Argument(metavar="live|ready", help="What is asked.")] = "live",
+    what: Annotated[str, typer.Argument(metavar="live|ready", help="Liveness or readiness.")] = "live",
     socket: Annotated[
         str | None,
         typer.Option(
             envvar=probing.SOCKET,
             metavar="PATH",
-            help="Its `server.probes.socket`. A relative path counts from STATE_DIRECTORY. [default: probes.sock]",
+            help="`server.probes.socket`, relative to STATE_DIRECTORY. [default: probes.sock]",
         ),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Ask there where there is no such socket file.")
+        str | None, typer.Option(metavar="HOST:PORT", help="Address to use if the socket file does not exist.")
     ] = None,
-    timeout: Annotated[str, typer.Option(metavar="SECONDS", help="Time for the whole answer.")] = "2",
+    timeout: Annotated[str, typer.Option(metavar="SECONDS", help="Time limit.")] = "2",
 ) -> None:
-    """Ask the instance beside us whether it lives or is ready, on its Unix socket. Exit code 0 says yes, 1 no.
+    """Check liveness or readiness of the local instance over its Unix socket. Exit code 0: yes, 1: no.
 
     `canaryproxy probe ready --socket /run/canaryproxy/probes.sock`
     """

@@ -121,28 +121,23 @@ class Remote:
         timeout: float = TIMEOUT_SECONDS,
     ) -> Any:
         """Make a call and return its document. Raises `RemoteError`."""
-        return asyncio.run(self.calls([(method, path)], body, headers, timeout))[0]
+        return asyncio.run(self._answers([(method, path)], body, headers, timeout))[0][0]
 
     def tagged(self, path: str) -> tuple[Any, str]:
         """GET a document with its entity tag. Raises `RemoteError`."""
-        return asyncio.run(self._answers([("GET", path)], None, None, TIMEOUT_SECONDS))[0]
+        return asyncio.run(self._answers([("GET", path)]))[0]
 
     def gather(self, *paths: str) -> list[Any]:
         """GET several documents concurrently. Raises `RemoteError`."""
-        return asyncio.run(self.calls([("GET", path) for path in paths]))
+        wanted = [("GET", path) for path in paths]
+        return [data for data, _ in asyncio.run(self._answers(wanted))]
 
-    async def calls(
+    async def _answers(
         self,
         wanted: list[tuple[str, str]],
         body: object = None,
         headers: dict[str, str] | None = None,
         limit: float = TIMEOUT_SECONDS,
-    ) -> list[Any]:
-        """Make several calls concurrently. Raises `RemoteError`."""
-        return [data for data, _ in await self._answers(wanted, body, headers, limit)]
-
-    async def _answers(
-        self, wanted: list[tuple[str, str]], body: object, headers: dict[str, str] | None, limit: float
     ) -> list[tuple[Any, str]]:
         import aiohttp
 

@@ -1,4 +1,4 @@
-"""`canaryproxy run`: serve a config file, or two URLs."""
+"""`canaryproxy run`: run the proxy from a config file or from URLs."""
 
 import os
 from collections.abc import Callable
@@ -15,15 +15,11 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG]", help="Config file; reloaded when it changes.")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Config file; reloaded on changes.")] = None,
     stable: Annotated[
         str | None, typer.Option(help="URL of the stable version, such as http://localhost:9001.")
     ] = None,
-    canary: Annotated[
-        str | None, typer.Option(help="URL of the canary version; left out, stable gets everything.")
-    ] = None,
+    canary: Annotated[str | None, typer.Option(help="URL of the canary version. [default: no canary]")] = None,
     weight: Annotated[
         str | None, typer.Option(help="Percentage of requests for the canary, such as 5 or 0.25.")
     ] = None,
@@ -33,9 +29,7 @@ def run(
     admin_listen: Annotated[
         str | None, typer.Option(help="Address of the admin API, or off. [default: 127.0.0.1:9900]")
     ] = None,
-    state: Annotated[
-        str | None, typer.Option(help="File that remembers changes, or memory. [default: ./canaryproxy.db]")
-    ] = None,
+    state: Annotated[str | None, typer.Option(help="State file, or memory. [default: ./canaryproxy.db]")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes. [default: auto]")] = None,
 ) -> None:
     """Run the proxy from a config file, or from one or two URLs.
@@ -44,7 +38,7 @@ def run(
 
     `canaryproxy run --stable http://localhost:9001 --canary http://localhost:9002 --weight 1`
 
-    SIGHUP or a changed file reloads the routes; SIGTERM and Ctrl-C finish what is open first.
+    SIGHUP or a changed file reloads the routes. On SIGTERM and Ctrl-C, requests in flight are completed before exit.
     """
     from canaryproxy.app import supervisor
     from canaryproxy.app.instance import LogSetupError, StorageUnavailableError
@@ -73,7 +67,7 @@ def _source(
     listen: str | None,
     server: "ServerFlags",
 ) -> "Callable[[], Config]":
-    """How the config is read, from what was given. Raises `typer.BadParameter` for what does not go together."""
+    """The function that loads the config. Raises `typer.BadParameter` for options that exclude one another."""
     from canaryproxy.config import from_flags, load
 
     flags = {
@@ -88,8 +82,8 @@ def _source(
     given = [flag for flag, value in flags.items() if value is not None]
     if path is not None:
         if given:
-            raise typer.BadParameter(f"{', '.join(given)} and the file {path} both say what to run; give one of them")
+            raise typer.BadParameter(f"{', '.join(given)} cannot be combined with the config file {path}")
         return lambda: load(path, os.environ)
     if stable is None:
-        raise typer.BadParameter("give a config file, or --stable URL, and --canary URL where there is a canary")
+        raise typer.BadParameter("give a config file, or --stable URL and optionally --canary URL")
     return lambda: from_flags(stable, canary, weight, listen, server)

@@ -106,7 +106,10 @@ def test_a_promotion_from_an_expected_step_moves_once_however_often_it_is_run() 
         code, words = said("promote", "shop", "--expect-step", "1")
         assert (code, "step 2 of 5" in words) == (0, True)
         code, words = said("promote", "shop", "--expect-step", "1")
-        assert (code, words.startswith("the rollout is not at step 1; shop: progressing, 5 % to canary, step 2 of 5")) == (
+        assert (
+            code,
+            words.startswith("the rollout is not at step 1; shop: progressing, 5 % to canary, step 2 of 5"),
+        ) == (
             1,
             True,
         )

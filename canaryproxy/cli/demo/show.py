@@ -18,12 +18,12 @@ from canaryproxy import log
 from canaryproxy.app.instance import Instance
 from canaryproxy.app.worker import runner
 from canaryproxy.cli import output
-from canaryproxy.cli.demo.figures import Board, Figures
 from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
 from canaryproxy.cli.demo.traffic import customers, in_background, stop_event, ticks
 from canaryproxy.cli.explain import as_lines, client, explanation, request_head
 from canaryproxy.config import Config, load
 from canaryproxy.processes.listen import display
+from canaryproxy.telemetry.read.window import MAX_WINDOW_SECONDS, Window
 
 PORT = 8080
 ADMIN_PORT = 9900
@@ -31,6 +31,11 @@ MAIN = "shop"
 """The route of the customers and the figures."""
 
 SEED = 20_26
+
+COLUMNS = ("version", "requests", "weight", "share", "req/s", "errors", "p50", "p95")
+
+RATE_SECONDS = 10.0
+"""Window of the request rate."""
 
 CONFIG = """\
 # The demo's config. Change the weight and save: the split follows within a second.
@@ -75,19 +80,17 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
     def reread() -> Config:
         return load(path, os.environ)
 
-    board = Board(MAIN)
-    instance = Instance(reread(), load=reread, path=path, report=board.add)
+    instance = Instance(reread(), load=reread, path=path)
     await instance.start()
     base = f"http://{display(instance.addresses[0])}"
     _introduce(console, base, path, instance)
     try:
         async with in_background(customers(base, rate, random.Random(SEED + 2))):
-            await _show(console, instance, board, ended, seconds)
+            await _show(console, instance, ended, seconds)
     finally:
         await instance.stop()
         await stable.cleanup()
         await canary.cleanup()
-    console.print(closing(board.figures()))
     return 0
 
 
@@ -147,57 +150,65 @@ def explained(path: Path, arguments: list[str]) -> list[str]:
     return [f"  {command}", f"    {as_lines(data)[0]}"]
 
 
-async def _show(
-    console: Console, instance: Instance, board: Board, ended: asyncio.Event, seconds: float | None
-) -> None:
-    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+async def _show(console: Console, instance: Instance, ended: asyncio.Event, seconds: float | None) -> None:
+    clock = asyncio.get_running_loop().time
+    deadline = None if seconds is None else clock() + seconds
     log.configure()
-    if not output.is_rich(sys.stdout, os.environ):
-        await ticks(ended, deadline, lambda: console.print(line(board.figures()), soft_wrap=True))
-        return
-    with Live(table(instance, board), console=console, auto_refresh=False) as live:
-        await ticks(ended, deadline, lambda: live.update(table(instance, board), refresh=True))
+
+    def now() -> list[list[str]]:
+        return rows(instance.plane.window, instance.plane.ledger.state[MAIN].weight / 100, clock())
+
+    if output.is_rich(sys.stdout, os.environ):
+        with Live(table(now()), console=console, auto_refresh=False) as live:
+            await ticks(ended, deadline, lambda: live.update(table(now()), refresh=True))
+    else:
+        await ticks(ended, deadline, lambda: console.print(line(now()), soft_wrap=True))
+    stable, canary = (int(row[1].replace(",", "")) for row in now())
+    console.print(f"{stable + canary:,} requests served, {canary:,} of them ({now()[1][3]}) by the canary.")
 
 
-def table(instance: Instance, board: Board) -> Table:
-    """The figures of both versions as a table."""
-    weight = instance.plane.ledger.state[MAIN].weight / 100
-    asked = {"stable": 100 - weight, "canary": weight}
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("version")
-    for column in ("requests", "asked", "share", "req/s", "errors", "p50", "p95"):
-        shown.add_column(column, justify="right", min_width=8)
-    for figures in board.figures():
-        shown.add_row(
-            figures.version,
-            f"{figures.requests:,}",
-            f"{asked[figures.version]:g} %",
-            _number(figures.share, ".2f", " %"),
-            f"{figures.per_second:.1f}",
-            _number(figures.errors, ".2f", " %"),
-            _number(figures.p50, ".1f", " ms"),
-            _number(figures.p95, ".1f", " ms"),
+def rows(window: Window, weight: float, now: float) -> list[list[str]]:
+    """The figures of stable and canary, as cells of `COLUMNS`. Requests decided by rules are not counted."""
+    samples = [(version, window.sample((MAIN, version), now, MAX_WINDOW_SECONDS)) for version in ("stable", "canary")]
+    total = sum(sample.requests for _, sample in samples)
+    found = []
+    for version, sample in samples:
+        recent = window.sample((MAIN, version), now, RATE_SECONDS)
+        found.append(
+            [
+                version,
+                f"{sample.requests:,}",
+                f"{weight if version == 'canary' else 100 - weight:g} %",
+                _number(100 * sample.requests / total if total else None, ".2f", " %"),
+                f"{recent.requests / RATE_SECONDS:.1f}",
+                _number(sample.error_rate, ".2%", "").replace("%", " %"),
+                *(_number(_milliseconds(sample.quantile(q)), ".1f", " ms") for q in (0.5, 0.95)),
+            ]
         )
+    return found
+
+
+def table(cells: list[list[str]]) -> Table:
+    """The figures as a table."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column(COLUMNS[0])
+    for column in COLUMNS[1:]:
+        shown.add_column(column, justify="right", min_width=8)
+    for row in cells:
+        shown.add_row(*row)
     return shown
 
 
-def line(figures: list[Figures]) -> str:
+def line(cells: list[list[str]]) -> str:
     """The figures on one line, for output that is not a terminal."""
     return "  |  ".join(
-        f"{one.version}: {one.requests} requests ({_number(one.share, '.2f', ' %')}), "
-        f"errors {_number(one.errors, '.2f', ' %')}, p50 {_number(one.p50, '.1f', ' ms')}, "
-        f"p95 {_number(one.p95, '.1f', ' ms')}"
-        for one in figures
+        f"{version}: {requests} requests ({share}), errors {errors}, p50 {p50}, p95 {p95}"
+        for version, requests, _, share, _, errors, p50, p95 in cells
     )
 
 
-def closing(figures: list[Figures]) -> str:
-    """A summary for the end."""
-    total = sum(one.requests for one in figures)
-    canary = next(one for one in figures if one.version == "canary")
-    return (
-        f"{total:,} requests served, {canary.requests:,} of them ({_number(canary.share, '.2f', ' %')}) by the canary."
-    )
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
 
 
 def _number(value: float | None, form: str, unit: str) -> str:
