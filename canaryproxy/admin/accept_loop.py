@@ -147,9 +147,7 @@ class AcceptLoop:
         self._sock = sock
         self._clock = clock
         self._note = note
-        self._slots: ControlSlots[ControlConnection] = ControlSlots(
-            quota.most, quota.busy, quota.share, quota.busy_share
-        )
+        self._slots = ControlSlots[ControlConnection](quota.most, quota.busy, quota.share, quota.busy_share)
         self._turnover = Turnover(quota.most)
         self._waiting: dict[int, ControlConnection] = {}
         self._inside: dict[object, ControlConnection] = {}
@@ -223,10 +221,9 @@ class AcceptLoop:
             return
         for taken in range(0, self._at_once, YIELD_AFTER):
             most = min(self._at_once - taken, YIELD_AFTER)
+            refusable = self._over_share if self._turnover.whole(self._clock()) else None
             try:
-                found, refused = take(
-                    self._sock, most, self._over_share if self._turnover.whole(self._clock()) else None
-                )
+                found, refused = take(self._sock, most, refusable)
             except OSError as error:
                 self._not_accepted(error)
                 return

@@ -56,19 +56,17 @@ METRICS = web.AppKey("metrics", MetricsEndpoint)
 READERS = web.AppKey("readers", ReadResponder)
 
 
-def admin_application(
-    views: Views, authenticator: Authenticator, scrapes: MetricsEndpoint | None = None
-) -> web.Application:
+def admin_application(views: Views, auth: Authenticator, scrapes: MetricsEndpoint | None = None) -> web.Application:
     """The admin API. `scrapes` shares metric renderings with the probes."""
-    app = _application(views, authenticator, scrapes)
+    app = _application(views, auth, scrapes)
     app[READERS] = ReadResponder(views)
     for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, partial(_operate, authenticator, operation))
+        app.router.add_route(operation.method, operation.path, partial(_operate, auth, operation))
         if operation.method == "GET":
-            app.router.add_route("HEAD", operation.path, partial(_operate, authenticator, operation))
-    app.router.add_get("/api/v1/events", partial(_events, authenticator), allow_head=False)
-    app.router.add_get("/openapi.json", partial(_document, authenticator, ReadResponder.openapi))
-    app.router.add_get("/docs", partial(_document, authenticator, ReadResponder.docs))
+            app.router.add_route("HEAD", operation.path, partial(_operate, auth, operation))
+    app.router.add_get("/api/v1/events", partial(_events, auth), allow_head=False)
+    app.router.add_get("/openapi.json", partial(_document, auth, ReadResponder.openapi))
+    app.router.add_get("/docs", partial(_document, auth, ReadResponder.docs))
     return app
 
 
@@ -89,8 +87,8 @@ def scrapes_of(views: Views) -> MetricsEndpoint:
     )
 
 
-def _application(views: Views, authenticator: Authenticator | None, scrapes: MetricsEndpoint | None) -> web.Application:
-    app = web.Application(middlewares=[_guarded(authenticator)], client_max_size=MAX_BODY_BYTES)
+def _application(views: Views, auth: Authenticator | None, scrapes: MetricsEndpoint | None) -> web.Application:
+    app = web.Application(middlewares=[_guarded(auth)], client_max_size=MAX_BODY_BYTES)
     app[VIEWS_KEY] = views
     app[METRICS] = scrapes or scrapes_of(views)
     app.on_shutdown.append(_stop)
@@ -127,9 +125,8 @@ class FailureLog:
     def _log_again(self) -> None:
         unlogged, self._logged, self._unlogged, self._over = self._unlogged, 0, 0, None
         if unlogged:
-            log.warning(
-                "%d more logins failed in %g s", unlogged, LOG_PERIOD_SECONDS, extra={"fields": {"failed": unlogged}}
-            )
+            fields = {"failed": unlogged}
+            log.warning("%d more logins failed in %g s", unlogged, LOG_PERIOD_SECONDS, extra={"fields": fields})
 
     async def delayed(self, problem: ApiError) -> ApiError:
         """The problem to answer, after a delay."""
@@ -143,14 +140,14 @@ class FailureLog:
         return problem
 
 
-def _guarded(authenticator: Authenticator | None) -> Middleware:
+def _guarded(auth: Authenticator | None) -> Middleware:
     failures = FailureLog()
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if authenticator is not None:
-                authenticator.check_host(request.host or "", request.headers.get("Origin"))
+            if auth is not None:
+                auth.check_host(request.host or "", request.headers.get("Origin"))
             response = await handler(request)
         except ApiError as problem:
             if problem.slug == "unauthenticated" and "Authorization" in request.headers:
@@ -177,9 +174,8 @@ def _from(request: web.Request) -> str:
 
 
 def _problem(problem: ApiError) -> web.Response:
-    return web.Response(
-        body=problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=dict(problem.headers)
-    )
+    headers = dict(problem.headers)
+    return web.Response(body=problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=headers)
 
 
 def _of(error: web.HTTPException) -> ApiError:
@@ -193,9 +189,9 @@ def _of(error: web.HTTPException) -> ApiError:
     return ApiError("malformed", error.reason)
 
 
-async def _operate(authenticator: Authenticator, operation: Operation, request: web.Request) -> web.StreamResponse:
-    actor = authenticator.authenticate(request.headers.get("Authorization"), _from(request))
-    authenticator.authorize(actor, operation.role)
+async def _operate(auth: Authenticator, operation: Operation, request: web.Request) -> web.StreamResponse:
+    actor = auth.authenticate(request.headers.get("Authorization"), _from(request))
+    auth.authorize(actor, operation.role)
     call = await _call(operation, request, actor)
     if operation.role == "write":
         call.views.require_started()
@@ -233,17 +229,17 @@ def parsed(data: bytes) -> object:
         raise ApiError("malformed", "the body is not JSON in UTF-8") from None
 
 
-async def _events(authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
-    actor = authenticator.authenticate(request.headers.get("Authorization"), _from(request))
-    authenticator.authorize(actor, "read")
-    owner = actor.name if authenticator.guarded else ""
+async def _events(auth: Authenticator, request: web.Request) -> web.StreamResponse:
+    actor = auth.authenticate(request.headers.get("Authorization"), _from(request))
+    auth.authorize(actor, "read")
+    owner = actor.name if auth.guarded else ""
     return await stream(request, request.app[VIEWS_KEY].plane.events, HEADERS, owner)
 
 
 async def _document(
-    authenticator: Authenticator, made: Callable[..., EncodedResponse], request: web.Request
+    auth: Authenticator, made: Callable[..., EncodedResponse], request: web.Request
 ) -> web.StreamResponse:
-    return await send_response(request, made(request.app[READERS], guarded=authenticator.guarded), HEADERS)
+    return await send_response(request, made(request.app[READERS], guarded=auth.guarded), HEADERS)
 
 
 async def _healthz(_: web.Request) -> web.Response:

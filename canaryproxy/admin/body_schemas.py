@@ -6,15 +6,21 @@ from typing import Any
 
 from canaryproxy.model.fields import UNMATCHED
 
+
+def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    """A mapping without additional keys."""
+    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+
+
 URL = {"type": "string", "pattern": "^https?://[a-z]([a-z0-9-]{0,20}[a-z0-9])?(:[1-9][0-9]{0,3})?$"}
+ENDPOINT = {"type": "string", "pattern": "^http://[a-z][a-z0-9]{0,20}(:[1-9][0-9]{0,3})?$"}
 DURATION = {"type": "string", "pattern": "^[1-9][0-9]?s$"}
 COUNT = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
 NONE = {"enum": [None, False, "off", "none"]}
 PATH = {"type": "string", "pattern": "^/[a-z0-9/]{0,40}$"}
 
-HEALTH: dict[str, Any] = {
-    "type": "object",
-    "properties": {
+HEALTH = _object(
+    {
         "path": PATH,
         "interval": DURATION,
         "timeout": DURATION,
@@ -22,9 +28,8 @@ HEALTH: dict[str, Any] = {
         "healthy": COUNT,
         "version_header": {"type": ["string", "null"], "pattern": "^x-[a-z]{1,20}$"},
     },
-    "required": ["path"],
-    "additionalProperties": False,
-}
+    "path",
+)
 
 SETTINGS: dict[str, Any] = {
     "connect_timeout": DURATION,
@@ -41,20 +46,8 @@ CANARY_SCHEMA: dict[str, Any] = {
     "it names files on the proxy's host.",
     "oneOf": [
         URL,
-        {"type": "object", "properties": {"url": URL, **SETTINGS}, "required": ["url"], "additionalProperties": False},
-        {
-            "type": "object",
-            "properties": {
-                "endpoints": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {"type": "string", "pattern": "^http://[a-z][a-z0-9]{0,20}(:[1-9][0-9]{0,3})?$"},
-                },
-                **SETTINGS,
-            },
-            "required": ["endpoints"],
-            "additionalProperties": False,
-        },
+        _object({"url": URL, **SETTINGS}, "url"),
+        _object({"endpoints": {"type": "array", "minItems": 1, "items": ENDPOINT}, **SETTINGS}, "endpoints"),
     ],
     "example": {"url": "http://shop-canary:8080", "health": {"path": "/healthz"}},
 }
@@ -69,10 +62,7 @@ RULE_PATH: dict[str, Any] = {"type": "string", "pattern": "^/$|^(/[a-z0-9_-]{1,2
 
 def _one_of(kinds: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Mappings with exactly one of these keys."""
-    return [
-        {"type": "object", "properties": {kind: value}, "required": [kind], "additionalProperties": False}
-        for kind, value in kinds.items()
-    ]
+    return [_object({kind: value}, kind) for kind, value in kinds.items()]
 
 
 SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "items": VALUE}

@@ -71,9 +71,8 @@ class ControlConnection(asyncio.Protocol):
             return False
         start = max(len(self._received) - len(HEAD_END) + 1, 0)
         self._received = (self._received + more).lstrip(LINE_ENDS) if start == 0 else self._received + more
-        self.complete = END.search(self._received, start) is not None or (
-            self._received != b"" and self._received[0] not in TOKEN
-        )
+        no_request = self._received != b"" and self._received[0] not in TOKEN
+        self.complete = no_request or END.search(self._received, start) is not None
         return True
 
     def consume(self, least: int) -> bool:

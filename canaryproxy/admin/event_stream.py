@@ -11,6 +11,8 @@ from canaryproxy.admin.receive_window import MIN_PIECE_BYTES, ReceiveWindow, cut
 from canaryproxy.control.events import EventBus, PublishedEvent, Queue
 from canaryproxy.model.client_prefix import client_prefix
 
+Headers = Mapping[str, str]
+
 HEARTBEAT_SECONDS = 2.0
 """Interval of comments: they keep the stream alive and show whether the client reads."""
 
@@ -35,12 +37,8 @@ def heartbeat(size: int) -> bytes:
     return COMMENT + PADDING * -(-size // len(PADDING)) + b"\n"
 
 
-async def stream(
-    request: web.Request, events: EventBus, headers: Mapping[str, str], owner: str = ""
-) -> web.StreamResponse:
-    """Send new events to a client until it disconnects, falls behind, stops reading, is evicted, or the proxy stops.
-    `owner` is the name of its token. Raises `ApiError`.
-    """
+async def stream(request: web.Request, events: EventBus, headers: Headers, owner: str = "") -> web.StreamResponse:
+    """Send new events until the client disconnects or is evicted. `owner`: name of its token. Raises `ApiError`."""
     queue = events.subscribe(client_prefix(request.remote or ""), owner)
     if queue is None:
         raise ApiError("too-many-listeners", headers={"Retry-After": "10"})

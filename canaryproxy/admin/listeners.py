@@ -1,6 +1,4 @@
-"""The listeners of the control plane: admin API, probes port and probes Unix socket. Each has its own connection slots,
-so that a flood of one does not block another.
-"""
+"""The listeners of the control plane, each with its own connection slots: a flood of one does not block another."""
 
 import asyncio
 import logging
@@ -14,6 +12,8 @@ from aiohttp import web
 from canaryproxy.admin.accept_loop import AcceptLoop, ConnectionQuota, Reason
 from canaryproxy.processes.unix_socket import Bound
 from canaryproxy.telemetry.read.listener_metrics import ListenerFacts
+
+Address = tuple[str, int]
 
 log = logging.getLogger("canaryproxy")
 
@@ -53,11 +53,9 @@ class ControlListeners:
     def __repr__(self) -> str:
         return f"<ControlListeners {self._loops}>"
 
-    async def serve(
-        self, name: str, app: web.Application, sock: socket.socket, quota: ConnectionQuota
-    ) -> tuple[str, int]:
+    async def serve(self, name: str, app: web.Application, sock: socket.socket, quota: ConnectionQuota) -> Address:
         """Serve an application on a bound TCP socket. Returns its address."""
-        address: tuple[str, int] = sock.getsockname()[:2]
+        address: Address = sock.getsockname()[:2]
         await self._open(app, name, sock, quota)
         return address
 

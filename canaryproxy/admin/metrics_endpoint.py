@@ -24,6 +24,8 @@ from canaryproxy.telemetry.read import exposition
 from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
 from canaryproxy.telemetry.read.metrics import InstanceFacts
 
+Headers = Mapping[str, str]
+
 CACHE_SECONDS = 1.0
 """Lifetime of a rendering from the moment its input was read."""
 
@@ -57,9 +59,7 @@ class ScrapeReader:
 
 
 class MetricsEndpoint:
-    """Responds to scrapers. `facts` is read for each rendering; `now` is a clock in seconds; `state` returns another
-    value after each change.
-    """
+    """Responds to scrapers. `facts` is read for each rendering; `state` returns another value after each change."""
 
     def __init__(
         self,
@@ -84,9 +84,7 @@ class MetricsEndpoint:
         """Number of responses being sent."""
         return len(self._readers)
 
-    async def answer(
-        self, request: web.Request, form: ExpositionFormat, headers: Mapping[str, str]
-    ) -> web.StreamResponse:
+    async def answer(self, request: web.Request, form: ExpositionFormat, headers: Headers) -> web.StreamResponse:
         """Respond to a scraper. Raises `ApiError`."""
         address = client_prefix(request.remote or "")
         await self._evict_reader(address)

@@ -108,9 +108,7 @@ class EndpointsDocument(Model):
 
 
 class FailingDocument(Model):
-    """A failing dependency of the route: an external metric source, a webhook or a host name that cannot be resolved.
-    Times in seconds since 1970.
-    """
+    """A failing metric source, webhook or host name of the route. Times in seconds since 1970."""
 
     what: Literal["check", "resource", "hook", "notify", "name"]
     name: str

@@ -14,15 +14,10 @@ from canaryproxy.admin.body_schemas import CANARY_SCHEMA, RULE_SCHEMA
 from canaryproxy.admin.operations import MAX_ENTRIES, OPERATIONS, Operation
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
 
-EVERYWHERE = (
-    "unauthenticated",
-    "too-many-requests",
-    "unknown-host",
-    "cross-site",
-    "malformed",
-    "internal-error",
-    "not-ready",
-)
+OPEN_COMMON = ("unknown-host", "cross-site", "internal-error")
+"""Problem slugs that any path may answer."""
+
+EVERYWHERE = ("unauthenticated", "too-many-requests", "malformed", "not-ready", *OPEN_COMMON)
 """Problem slugs that any operation may answer."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
@@ -46,14 +41,25 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 API = "1"
 """API version shown where tokens are required: the software version is not disclosed to strangers."""
 
-OPEN: dict[str, tuple[str, str]] = {
-    "/healthz": ("Liveness: the process responds", "application/json"),
-    "/readyz": ("Readiness: a routing table is published and workers are up", "application/json"),
-    "/metrics": ("Prometheus metrics, summed over all workers; OpenMetrics on request", "text/plain"),
+OTHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "/healthz": ("Liveness: the process responds", "application/json", OPEN_COMMON),
+    "/readyz": (
+        "Readiness: a routing table is published and workers are up",
+        "application/json",
+        (*OPEN_COMMON, "not-ready"),
+    ),
+    "/metrics": (
+        "Prometheus metrics of all workers; OpenMetrics on request",
+        "text/plain",
+        (*OPEN_COMMON, "too-many-readers"),
+    ),
+    "/api/v1/events": (
+        "Server-Sent Events: weight, rules, canary, config, health, worker",
+        "text/event-stream",
+        (*EVERYWHERE, "too-many-listeners"),
+    ),
 }
-
-OPEN_PROBLEMS: dict[str, tuple[str, ...]] = {"/readyz": ("not-ready",), "/metrics": ("too-many-readers",)}
-"""Additional problem slugs of the open paths."""
+"""Paths that are not in the table of operations: summary, content type, problem slugs."""
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
@@ -69,15 +75,13 @@ def document(*, guarded: bool) -> dict[str, Any]:
     shown: set[type[BaseModel]] = {models.ProblemDocument, *(operation.answer for operation in OPERATIONS)}
     shown |= {operation.body for operation in OPERATIONS if isinstance(operation.body, type)}
     listed = sorted(shown, key=lambda model: model.__name__)
-    _, schemas = models_json_schema(
-        [(model, "serialization") for model in listed], ref_template="#/components/schemas/{model}"
-    )
+    template = "#/components/schemas/{model}"
+    _, schemas = models_json_schema([(model, "serialization") for model in listed], ref_template=template)
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _described(operation)
-    for path, (summary, kind) in OPEN.items():
-        paths[path] = {"get": _open(path, summary, kind)}
-    paths["/api/v1/events"] = {"get": _events()}
+    for path, (summary, kind, slugs) in OTHERS.items():
+        paths[path] = {"get": _other(path, summary, kind, slugs)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -134,29 +138,18 @@ def problems(slugs: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _open(path: str, summary: str, kind: str) -> dict[str, Any]:
-    slugs = ("unknown-host", "cross-site", "internal-error", *OPEN_PROBLEMS.get(path, ()))
-    schema = {"type": "object"} if kind == "application/json" else {"type": "string"}
+def _other(path: str, summary: str, kind: str, slugs: tuple[str, ...]) -> dict[str, Any]:
+    schema = {"type": "object" if kind == "application/json" else "string"}
     good = {"200": {"description": "OK", "content": {kind: {"schema": schema}}}}
-    return {"operationId": path[1:], "summary": summary, "security": [], "responses": {**good, **problems(slugs)}}
-
-
-def _events() -> dict[str, Any]:
-    content = {"text/event-stream": {"schema": {"type": "string"}}}
-    good = {"200": {"description": "An endless stream", "content": content}}
-    return {
-        "operationId": "events",
-        "summary": "Server-Sent Events: weight, rules, canary, config, health, worker",
-        "responses": {**good, **problems((*EVERYWHERE, "too-many-listeners"))},
-    }
+    call = {"operationId": path.rpartition("/")[2], "summary": summary, "responses": {**good, **problems(slugs)}}
+    return call if path.startswith("/api/") else {**call, "security": []}
 
 
 def html_page(document: dict[str, Any]) -> str:
     """An OpenAPI document as HTML, without scripts and external resources."""
     info = document["info"]
-    calls = [
-        _call(method, path, data) for path, methods in document["paths"].items() for method, data in methods.items()
-    ]
+    paths = document["paths"].items()
+    calls = [_call(method, path, data) for path, methods in paths for method, data in methods.items()]
     schemas = [
         f"<details><summary><code>{_text(name)}</code></summary>"
         f"<pre>{_text(json.dumps(schema, indent=2))}</pre></details>"

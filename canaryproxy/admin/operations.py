@@ -377,12 +377,7 @@ OPERATIONS: tuple[Operation, ...] = (
         models.AnalysisDocument,
         problems=("no-such-route", "invalid", "verdict-changed"),
     ),
-    _read(
-        "/rollout",
-        "State of the rollout",
-        _shown(lambda call: call.views.rollout(call.route), tag=True),
-        RolloutDocument,
-    ),
+    _read("/rollout", "The rollout", _shown(lambda call: call.views.rollout(call.route), tag=True), RolloutDocument),
     *(
         _change("POST", f"/rollout/{verb}", text, _verb(verb), RolloutDocument, body_of(verb), optional=True)
         for verb, text in VERBS.items()

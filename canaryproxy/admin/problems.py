@@ -49,9 +49,7 @@ TITLES: dict[str, tuple[int, str]] = {
 
 @dataclass(slots=True, eq=False)
 class ApiError(Exception):
-    """An error response. `detail` is a sentence for the reader; `more` are additional members. Not frozen: context
-    managers set the traceback of exceptions.
-    """
+    """An error response with additional members `more`. Not frozen: context managers set exceptions' tracebacks."""
 
     slug: str
     detail: str = ""

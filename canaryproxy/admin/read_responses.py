@@ -15,6 +15,8 @@ from canaryproxy.admin.single_flight import SingleFlight
 from canaryproxy.admin.views import Views
 from canaryproxy.escape import escaped_json
 
+Headers = Mapping[str, str]
+
 PIECE = 65_536
 """Bytes sent at once. Longer responses are sent in pieces, without copies per reader."""
 
@@ -51,7 +53,7 @@ class ReadResponder:
         return f"<ReadResponder, {self._lanes}>"
 
     async def answer(
-        self, request: web.Request, operation: Operation, call: ApiCall, headers: Mapping[str, str]
+        self, request: web.Request, operation: Operation, call: ApiCall, headers: Headers
     ) -> web.StreamResponse:
         """Run a reading operation and send its response. Raises `ApiError`."""
         if operation.same:
@@ -95,9 +97,7 @@ class ReadResponder:
             sharing.stop()
 
 
-async def send_response(
-    request: web.Request, written: EncodedResponse, headers: Mapping[str, str]
-) -> web.StreamResponse:
+async def send_response(request: web.Request, written: EncodedResponse, headers: Headers) -> web.StreamResponse:
     """Send a response, a long one in pieces: nothing is buffered for a client that does not read."""
     if len(written.body) <= PIECE or request.method == "HEAD":
         return web.Response(

@@ -168,9 +168,7 @@ async def send_pieces(
 
 
 async def deliver(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
-    """Send a piece of a long response. A client that does not take it in time is disconnected, so that nothing is
-    buffered for it. Raises `ConnectionResetError` then.
-    """
+    """Send a piece. A client that does not take it in time is disconnected. Raises `ConnectionResetError` then."""
     try:
         async with asyncio.timeout(PIECE_TIMEOUT_SECONDS):
             await response.write(piece)

@@ -18,9 +18,7 @@ Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Result]):
-    """Shares the results of `make`. `clock` is in seconds; `state` returns another value after every change that the
-    next caller has to see.
-    """
+    """Shares the results of `make`. `state` returns another value after every change that callers must see."""
 
     def __init__(
         self,
@@ -44,9 +42,7 @@ class SingleFlight(Generic[Result]):
         return f"<SingleFlight of {self._name}, {'running' if self._running else 'idle'}>"
 
     async def get(self) -> Result:
-        """A cached or new result. The computation continues if the caller is cancelled: others may wait for it. Raises
-        `ApiError`.
-        """
+        """A cached or new result. Cancelling a caller does not cancel the computation. Raises `ApiError`."""
         if self._last is not None:
             begun, known, last = self._last
             if self._clock() - begun < self._kept and known == self._state():

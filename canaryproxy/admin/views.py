@@ -328,9 +328,8 @@ def checked(finding: HealthFinding | None) -> models.HealthCheckDocument | None:
 
 def failing(one: FailingDependency) -> models.FailingDocument:
     """A failing dependency."""
-    return models.FailingDocument(
-        what=one.what, name=one.name, reason=one.reason, since=one.since, consecutive=one.row, at=one.at
-    )
+    data = asdict(one)
+    return models.FailingDocument(consecutive=data.pop("row"), **data)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -42,9 +42,7 @@ def _version(asked: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print version and mode (compiled or plain), and exit."
-        ),
+        typer.Option("--version", callback=_version, is_eager=True, help="Print version and mode (compiled, plain)."),
     ] = False,
 ) -> None:
     """Options before the command."""

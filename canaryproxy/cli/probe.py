@@ -18,9 +18,7 @@ def probe(
             help="`server.probes.socket`, relative to STATE_DIRECTORY. [default: probes.sock]",
         ),
     ] = None,
-    address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Address to use if the socket file does not exist.")
-    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Used without a socket file.")] = None,
     timeout: Annotated[str, typer.Option(metavar="SECONDS", help="Time limit.")] = "2",
 ) -> None:
     """Check liveness or readiness of the local instance over its Unix socket. Exit code 0: yes, 1: no.

@@ -39,9 +39,7 @@ HINTS = {
 PORT = 9900
 HERE = "127.0.0.1"
 BAD = frozenset(" \\")
-EXPECTED = (
-    "expected a URL or an address, such as http://127.0.0.1:9900, gateway:9900, :9900 or https://ops.example.com/canary"
-)
+EXPECTED = "expected a URL or an address, such as http://127.0.0.1:9900, :9900 or https://ops.example.com/canary"
 
 
 def admin_url(text: str) -> str:
@@ -86,14 +84,9 @@ def _authority(written: str, *, bare: bool) -> str:
 
 
 Admin = Annotated[
-    str,
-    typer.Option(
-        envvar="CANARYPROXY_ADMIN", help="Admin API: a URL, HOST:PORT or :PORT.", parser=admin_url, metavar="URL"
-    ),
+    str, typer.Option(envvar="CANARYPROXY_ADMIN", help="URL, HOST:PORT or :PORT.", parser=admin_url, metavar="URL")
 ]
-Token = Annotated[
-    str | None, typer.Option(envvar="CANARYPROXY_TOKEN", help="Token of the admin API.", show_envvar=True)
-]
+Token = Annotated[str | None, typer.Option(envvar="CANARYPROXY_TOKEN", help="Admin API token.", show_envvar=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -1,5 +1,6 @@
 """`canaryproxy start`, `pause`, `resume`, `promote`, `abort`, `retry`, `reset`: control of a rollout."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -28,39 +29,63 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the id of
 Only = Annotated[str | None, typer.Option("--rollout", help="Only if this is the id of the current rollout.")]
 
 
-def start(
-    route: Route,
-    *,
-    version: Version = "",
-    stable_version: StableVersion = "",
-    wait: Wait = False,
-    timeout: Timeout = "10m",
-    quiet: Quiet = False,
-    admin: Admin = ADMIN,
-    token: Token = None,
-    as_json: Json = False,
-) -> None:
+def _starting(verb: str, summary: str) -> Callable[..., None]:
+    """The command of a verb that starts a rollout."""
+
+    def command(
+        route: Route,
+        *,
+        version: Version = "",
+        stable_version: StableVersion = "",
+        wait: Wait = False,
+        timeout: Timeout = "10m",
+        quiet: Quiet = False,
+        admin: Admin = ADMIN,
+        token: Token = None,
+        as_json: Json = False,
+    ) -> None:
+        remote, limit = Remote(admin, token), seconds(timeout) if wait else None
+        body = {key: name for key, name in (("version", version), ("stable_version", stable_version)) if name}
+        path = f"/api/v1/routes/{segment(route)}/rollout/{verb}"
+        with exit_on_error(1 if limit is None else REFUSED):
+            data = remote.call("POST", path, body, timeout=GATED_TIMEOUT_SECONDS)
+        if limit is None or not as_json:
+            if quiet:
+                say(str(data["id"]))
+            else:
+                show(data, lambda data: [sentence(data)], as_json=as_json)
+        if limit is not None:
+            raise typer.Exit(wait_for(RolloutWaiter(remote, route, data["id"]), limit, as_json=as_json))
+
+    command.__name__, command.__doc__ = verb, summary
+    return command
+
+
+def _changing(verb: str, summary: str) -> Callable[..., None]:
+    """The command of a verb that changes a rollout."""
+
+    def command(
+        route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
+    ) -> None:
+        _do(route, verb, Remote(admin, token), _only(rollout), as_json=as_json)
+
+    command.__name__, command.__doc__ = verb, summary
+    return command
+
+
+start = _starting(
+    "start",
     """Start a rollout: raise the weight step by step, and roll back if the canary fails.
 
     After a rollback a new version can start; the version that was rolled back needs `retry`. While a rollout is under
     way, another version replaces it, and the same version continues it.
-    """
-    limit, names = seconds(timeout) if wait else None, _names(version, stable_version)
-    _begin(route, "start", Remote(admin, token), names, limit, quiet=quiet, as_json=as_json)
-
-
-def pause(
-    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
-) -> None:
-    """Pause at the current step. A failing canary is still rolled back."""
-    _do(route, "pause", admin, token, _only(rollout), as_json=as_json)
-
-
-def resume(
-    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
-) -> None:
-    """Resume a paused rollout."""
-    _do(route, "resume", admin, token, _only(rollout), as_json=as_json)
+    """,
+)
+retry = _starting("retry", "Start again with the version that was rolled back.")
+pause = _changing("pause", "Pause at the current step. A failing canary is still rolled back.")
+resume = _changing("resume", "Resume a paused rollout.")
+abort = _changing("abort", "Roll back now: no request reaches the canary until `retry`, `reset` or a new version.")
+reset = _changing("reset", "Clear an ended rollout: all traffic to stable, phase idle.")
 
 
 def promote(
@@ -68,49 +93,14 @@ def promote(
     *,
     full: Annotated[bool, typer.Option("--full", help="Go to 100 % at once.")] = False,
     rollout: Only = None,
-    expect_step: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Only at this step, counted from 1 as in `status`, so that a repeated call changes nothing."
-        ),
-    ] = None,
+    expect_step: Annotated[int | None, typer.Option(min=1, help="Only at this step, counted from 1.")] = None,
     admin: Admin = ADMIN,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Advance to the next step now, whatever the verdict; complete a bake."""
-    _do(route, "promote", admin, token, {"full": full, **_only(rollout)}, as_json=as_json, expected=expect_step)
-
-
-def abort(
-    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
-) -> None:
-    """Roll back now: no later request reaches the canary until `retry`, `reset` or a new version."""
-    _do(route, "abort", admin, token, _only(rollout), as_json=as_json)
-
-
-def retry(
-    route: Route,
-    *,
-    version: Version = "",
-    stable_version: StableVersion = "",
-    wait: Wait = False,
-    timeout: Timeout = "10m",
-    quiet: Quiet = False,
-    admin: Admin = ADMIN,
-    token: Token = None,
-    as_json: Json = False,
-) -> None:
-    """Start again with the version that was rolled back."""
-    limit, names = seconds(timeout) if wait else None, _names(version, stable_version)
-    _begin(route, "retry", Remote(admin, token), names, limit, quiet=quiet, as_json=as_json)
-
-
-def reset(
-    route: Route, *, rollout: Only = None, admin: Admin = ADMIN, token: Token = None, as_json: Json = False
-) -> None:
-    """Clear an ended rollout: all traffic to stable, phase idle."""
-    _do(route, "reset", admin, token, _only(rollout), as_json=as_json)
+    body = {"full": full, **_only(rollout)}
+    _do(route, "promote", Remote(admin, token), body, as_json=as_json, expected=expect_step)
 
 
 def _only(rollout: str | None) -> dict[str, Any]:
@@ -120,43 +110,16 @@ def _only(rollout: str | None) -> dict[str, Any]:
     return {} if rollout is None else {"rollout_id": rollout}
 
 
-def _names(version: str, stable: str) -> dict[str, Any]:
-    return {key: name for key, name in (("version", version), ("stable_version", stable)) if name}
-
-
-def _begin(
-    route: str, verb: str, remote: Remote, body: dict[str, Any], limit: float | None, *, quiet: bool, as_json: bool
-) -> None:
-    """Start a rollout. With `limit`, wait so many seconds for its end and exit with its code."""
-    path = f"/api/v1/routes/{segment(route)}/rollout/{verb}"
-    with exit_on_error(1 if limit is None else REFUSED):
-        data = remote.call("POST", path, body, timeout=GATED_TIMEOUT_SECONDS)
-    if quiet and (limit is None or not as_json):
-        say(str(data["id"]))
-    elif limit is None or not as_json:
-        show(data, lambda data: [sentence(data)], as_json=as_json)
-    if limit is not None:
-        raise typer.Exit(wait_for(RolloutWaiter(remote, route, data["id"]), limit, as_json=as_json))
-
-
 def _do(
-    route: str,
-    verb: str,
-    admin: str,
-    token: str | None,
-    body: dict[str, Any],
-    *,
-    as_json: bool,
-    expected: int | None = None,
+    route: str, verb: str, remote: Remote, body: dict[str, Any], *, as_json: bool, expected: int | None = None
 ) -> None:
-    remote, path = Remote(admin, token), f"/api/v1/routes/{segment(route)}/rollout"
+    path = f"/api/v1/routes/{segment(route)}/rollout"
     with exit_on_error():
         headers = None if expected is None else {"If-Match": _at(remote, path, expected)}
         data = remote.call("POST", f"{path}/{verb}", body, headers)
-    idle = (
-        ": the canary receives no traffic, nothing was changed" if verb == "abort" and data["phase"] == "idle" else ""
-    )
-    show(data, lambda data: [sentence(data) + idle], as_json=as_json)
+    unchanged = verb == "abort" and data["phase"] == "idle"
+    more = ": the canary receives no traffic, nothing was changed" if unchanged else ""
+    show(data, lambda data: [sentence(data) + more], as_json=as_json)
 
 
 def _at(remote: Remote, path: str, expected: int) -> str:
@@ -182,12 +145,8 @@ def sentence(data: dict[str, Any]) -> str:
     if data["why"]:
         text += f": {data['why']}"
     if data["id"]:
-        text += f"; rollout {data['id']}"
-    if data["id"] and data["canary_version"]:
-        text += f" of {data['canary_version']}"
-    if not data["durable"]:
-        text += "; the state could not be written to disk"
-    return text
+        text += f"; rollout {data['id']}" + (f" of {data['canary_version']}" if data["canary_version"] else "")
+    return text if data["durable"] else f"{text}; the state could not be written to disk"
 
 
 def _time(seconds: float) -> str:

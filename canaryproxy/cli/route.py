@@ -49,14 +49,9 @@ def weight_text(data: dict[str, Any]) -> list[str]:
 
 def canary(
     route: Route,
-    url: Annotated[
-        str | None, typer.Argument(metavar="[URL]", help="URL of the new canary, such as http://shop-canary:8080.")
-    ] = None,
+    url: Annotated[str | None, typer.Argument(metavar="[URL]", help="URL of the new canary.")] = None,
     *,
-    file: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Read the canary (YAML or JSON, as in the config) from FILE, - for stdin."),
-    ] = None,
+    file: Annotated[str | None, typer.Option(metavar="FILE", help="Set the canary from FILE, - for stdin.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the canary; it must receive no traffic.")] = False,
     admin: Admin = ADMIN,
     token: Token = None,
@@ -96,12 +91,8 @@ def canary_text(data: dict[str, Any]) -> list[str]:
 def rules(
     route: Route,
     *,
-    add: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Add the rule in this file (YAML or JSON), - for stdin.")
-    ] = None,
-    replace: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Replace the rule with the same name, or add it.")
-    ] = None,
+    add: Annotated[str | None, typer.Option(metavar="FILE", help="Append the rule in FILE, - for stdin.")] = None,
+    replace: Annotated[str | None, typer.Option(metavar="FILE", help="Replace or append the rule in FILE.")] = None,
     remove: Annotated[str | None, typer.Option(metavar="NAME", help="Remove a rule.")] = None,
     admin: Admin = ADMIN,
     token: Token = None,

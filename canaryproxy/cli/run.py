@@ -16,19 +16,11 @@ if TYPE_CHECKING:
 
 def run(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Config file; reloaded on changes.")] = None,
-    stable: Annotated[
-        str | None, typer.Option(help="URL of the stable version, such as http://localhost:9001.")
-    ] = None,
-    canary: Annotated[str | None, typer.Option(help="URL of the canary version. [default: no canary]")] = None,
-    weight: Annotated[
-        str | None, typer.Option(help="Percentage of requests for the canary, such as 5 or 0.25.")
-    ] = None,
-    listen: Annotated[
-        str | None, typer.Option(help="Address to listen on, such as :8080 (IPv4 and IPv6). [default: 127.0.0.1:8080]")
-    ] = None,
-    admin_listen: Annotated[
-        str | None, typer.Option(help="Address of the admin API, or off. [default: 127.0.0.1:9900]")
-    ] = None,
+    stable: Annotated[str | None, typer.Option(help="URL of stable, such as http://localhost:9001.")] = None,
+    canary: Annotated[str | None, typer.Option(help="URL of the canary. [default: no canary]")] = None,
+    weight: Annotated[str | None, typer.Option(help="Percentage for the canary, such as 5 or 0.25.")] = None,
+    listen: Annotated[str | None, typer.Option(help="Address, such as :8080. [default: 127.0.0.1:8080]")] = None,
+    admin_listen: Annotated[str | None, typer.Option(help="Admin API, or off. [default: 127.0.0.1:9900]")] = None,
     state: Annotated[str | None, typer.Option(help="State file, or memory. [default: ./canaryproxy.db]")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes. [default: auto]")] = None,
 ) -> None:

@@ -130,19 +130,8 @@ def table(routes: list[dict[str, Any]]) -> Sheet:
     shown = Sheet()
     for column in ("route", "version"):
         shown.add_column(column, again=column == "route")
-    numbers = (
-        "weight",
-        "observed",
-        "endpoints",
-        "req/min",
-        "errors",
-        "users (failed)",
-        "p50",
-        "p95",
-        "p99",
-        "in flight",
-    )
-    for column in numbers:
+    traffic = ("weight", "observed", "endpoints", "req/min", "errors", "users (failed)")
+    for column in (*traffic, "p50", "p95", "p99", "in flight"):
         shown.add_column(column, justify="right")
     for column in ("by", "phase"):
         shown.add_column(column, again=True)
@@ -207,12 +196,8 @@ def goal_cells(goal: dict[str, Any] | None) -> list[str]:
     """Events, value, and shares of requests and users; dashes without that version."""
     if goal is None:
         return ["-"] * 4
-    shares = [goal["per_request"], goal["per_user"]]
-    return [
-        f"{goal['events']:,}",
-        f"{goal['value']:,.2f}",
-        *("-" if one is None else f"{100 * one:.2f} %" for one in shares),
-    ]
+    shares = ("-" if one is None else f"{100 * one:.2f} %" for one in (goal["per_request"], goal["per_user"]))
+    return [f"{goal['events']:,}", f"{goal['value']:,.2f}", *shares]
 
 
 def judgements(routes: list[dict[str, Any]]) -> Sheet | None:
@@ -227,9 +212,8 @@ def judgements(routes: list[dict[str, Any]]) -> Sheet | None:
         analysis = route["analysis"]
         shown.add_row(route["route"], "", _styled(analysis["verdict"]), "", analysis["reason"])
         for check in analysis["checks"]:
-            shown.add_row(
-                "", check["name"], _styled(check["verdict"]), _styled(check["comparison"] or ""), _reason(check)
-            )
+            verdict, comparison = _styled(check["verdict"]), _styled(check["comparison"] or "")
+            shown.add_row("", check["name"], verdict, comparison, _reason(check))
     return shown
 
 

@@ -54,13 +54,8 @@ class RolloutWaiter:
         else:
             routes = [self._remote.call("GET", f"/api/v1/routes/{segment(self._route)}")]
         going = {one["route"]: one["rollout_id"] for one in routes if one["phase"] in UNDER_WAY}
-        keys = {
-            "route": "route",
-            "result": "phase",
-            "id": "rollout_id",
-            "canary_version": "canary_version",
-            "why": "reason",
-        }
+        names = {"result": "phase", "id": "rollout_id", "why": "reason"}
+        keys = {"route": "route", **names, "canary_version": "canary_version"}
         self._settled = [{key: one[name] for key, name in keys.items()} for one in routes if one["route"] not in going]
         return going
 

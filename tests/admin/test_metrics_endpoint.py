@@ -217,7 +217,7 @@ async def test_who_does_not_read_keeps_no_old_rendering_once_they_are_too_much(
 async def test_who_trickles_is_given_up_after_a_while_in_all(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_endpoint, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(receive_window, "RESPONSE_TIMEOUT_SECONDS", 0.2)
     api = await Api(route=MANY).start()
     shared = scrapes_of(api.knowledge)
     client = await aiohttp_client(probes_application(api.knowledge, shared))

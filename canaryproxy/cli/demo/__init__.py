@@ -9,18 +9,12 @@ PLAY_RATE, STORY_RATE = 40.0, 200.0
 
 
 def demo(
-    weight: Annotated[
-        float, typer.Option(min=0, max=100, help="With --play: percentage of requests for the canary.")
-    ] = 10,
+    weight: Annotated[float, typer.Option(min=0, max=100, help="With --play: weight of the canary in percent.")] = 10,
     rate: Annotated[float | None, typer.Option(min=1, max=500, help="Requests per second.")] = None,
     seconds: Annotated[float | None, typer.Option(min=1, help="End after this time.")] = None,
     *,
-    play: Annotated[
-        bool, typer.Option("--play", help="Two shops with live figures for experiments, until Ctrl-C.")
-    ] = False,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Compare with nine replicas and a canary behind round-robin, for 30 s.")
-    ] = False,
+    play: Annotated[bool, typer.Option("--play", help="Two shops with live figures, until Ctrl-C.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Compare with ten replicas behind round-robin.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --compare: print the results as JSON.")] = False,
 ) -> None:
     """Guided demo: no config, no network, nothing to install.

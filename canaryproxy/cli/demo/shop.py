@@ -16,9 +16,7 @@ PRODUCTS = [
 
 @dataclass(frozen=True, slots=True)
 class ShopVersion:
-    """`delay`: median response time in seconds; `errors`: share of 500s; `tempting`: share of product pages from which
-    visitors may buy.
-    """
+    """`delay`: median seconds of a response; `errors`: share of 500s; `tempting`: share of pages that may sell."""
 
     name: str
     greeting: str
