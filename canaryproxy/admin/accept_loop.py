@@ -27,15 +27,11 @@ from canaryproxy.model.client_prefix import client_prefix
 from canaryproxy.processes.yield_cpu import yield_cpu
 
 ACCEPT_BATCH = 32
-"""Maximum of connections accepted or read in one turn of the event loop. Accepted are at most a quarter of the slots,
-so that each newcomer is read before it can be evicted.
-"""
+"""Connections accepted or read per turn of the loop; at most a quarter of the slots, so that none is evicted unread."""
 YIELD_AFTER = 8
 """Accepted connections after which the CPU is yielded to workers that share it."""
 START_BATCH = 4
-"""Requests started in one turn of the event loop. While more are ready, newcomers wait in the accept queue, so that
-none is evicted before it is read.
-"""
+"""Requests started per turn of the loop. While more are ready, newcomers wait in the kernel's accept queue."""
 
 HEAD_TIMEOUT_SECONDS = 10.0
 """Time for a whole request head to arrive."""
@@ -297,7 +293,8 @@ class AcceptLoop:
         if not self._begin(connection):
             self._drop(connection, "busy", BUSY)
             return
-        self._unregister(connection)
+        if self._waiting.pop(connection.file, None) is not None and self._epoll is not None:
+            self._epoll.unregister(connection.file)  # asyncio polls the file from now on
         inner = self._server()
         try:
             connection.enter(inner)
@@ -373,9 +370,3 @@ class AcceptLoop:
         if self._waiting.get(connection.file) is connection:
             del self._waiting[connection.file]
         connection.abort(last)
-
-    def _unregister(self, connection: ControlConnection) -> None:
-        """Stop polling the connection: asyncio polls its file from now on."""
-        if self._waiting.get(connection.file) is connection and self._epoll is not None:
-            del self._waiting[connection.file]
-            self._epoll.unregister(connection.file)

@@ -27,9 +27,8 @@ def tag(revision: int) -> str:
 
 
 def entity_tags(field: str) -> frozenset[str] | None:
-    """The tags of an `If-Match` field, None for `*`. Comparison is strong (RFC 9110 13.1.1), so a weak tag matches
-    nothing. Raises `ApiError` for a malformed list.
-    """
+    """The tags of an `If-Match` field, None for `*`. Raises `ApiError` for a malformed list."""
+    # Comparison is strong (RFC 9110 13.1.1), so weak tags are kept as they are and match nothing.
     if field.strip(" \t") == "*":
         return None
     found, rest = [], field.strip(", \t")

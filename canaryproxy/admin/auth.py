@@ -30,10 +30,8 @@ class Authenticator:
         return config is not None and not config.open
 
     def check_host(self, host: str, origin: str | None) -> None:
-        """Refuse cross-site requests and DNS rebinding. Raises `ApiError`.
-
-        With tokens any host name is accepted: a tricked browser has no token to send.
-        """
+        """Refuse cross-site requests and DNS rebinding. Raises `ApiError`."""
+        # With tokens any host name is accepted: a tricked browser has no token to send.
         config = self._config()
         name = _hostname(host)
         if config is not None and config.open and not _is_local(name) and name not in config.hosts:

@@ -32,9 +32,7 @@ class _Address(Generic[T]):
 
 
 class ControlSlots(Generic[T]):
-    """Slots for `most` connections, at most `busy` of them with a request in flight. An address gets at most `share`
-    slots and `busy_share` requests in flight.
-    """
+    """Slots for `most` connections and `busy` requests in flight; `share` and `busy_share` of them per address."""
 
     def __init__(self, most: int, busy: int, share: int, busy_share: int) -> None:
         self._most = most

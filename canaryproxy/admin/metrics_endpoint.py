@@ -30,9 +30,7 @@ CACHE_SECONDS = 1.0
 """Lifetime of a rendering from the moment its input was read."""
 
 TURN_SECONDS = 0.002
-"""Time of rendering between two yields to the event loop. With shorter turns a flood of requests, some in each turn,
-would delay a rendering by as many turns as it has pieces.
-"""
+"""Time of rendering between two yields to the event loop. Shorter turns let a flood of requests delay a rendering."""
 
 MAX_READERS = 64
 """Concurrent scrapers, including those that wait for the rendering."""

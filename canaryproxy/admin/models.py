@@ -1,6 +1,5 @@
-"""Request and response bodies of the API. The models validate requests and are the schemas of the OpenAPI document.
-
-Bodies of rules and canaries are validated by the readers of the configuration; `body_schemas` describes them.
+"""Request and response bodies of the API: they validate requests and are the schemas of the OpenAPI document. Bodies of
+rules and canaries are validated by the readers of the configuration; `body_schemas` describes them.
 """
 
 from typing import Annotated, Any, Literal

@@ -17,9 +17,7 @@ Refusable = Callable[[str], bool] | None
 
 
 def take(listening: socket.socket, most: int, refusable: Refusable) -> tuple[list[Newcomer], int]:
-    """Accept up to `most` connections. Returns those accepted and the number of silent ones refused, where their
-    address is `refusable`. Raises `OSError` if the first accept fails.
-    """
+    """Accept up to `most` connections. Returns them and the number of refused ones. Raises `OSError` if all fail."""
     found: list[Newcomer] = []
     refused = 0
     while len(found) + refused < most:

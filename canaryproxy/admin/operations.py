@@ -107,10 +107,8 @@ def _invalid(problems: Iterable[tuple[str, str]], detail: str = "") -> ApiError:
 
 
 async def _changed(call: ApiCall, change: Callable[[Rules], Rules]) -> tuple[ApiResponse, bool]:
-    """Apply a change to the rules. Returns the new rules and whether a rule was added.
-
-    The response shows the result of this change, even where another one follows before it is sent.
-    """
+    """Apply a change to the rules. Returns the response and whether a rule was added."""
+    # `after` is the result of this change, even if another one follows before the response is sent.
     route = call.route
     before: Rules = ()
     after: Rules = ()
@@ -285,9 +283,7 @@ def count_goal(views: Views, name: str, body: models.GoalBody) -> models.GoalCou
 
 
 def _user(views: Views, route: Route, key: str) -> tuple[int, models.VersionName]:
-    """The user number of an affinity key and the version that served the user last. An unknown user is counted for the
-    version that a request would get now. Raises `ApiError`.
-    """
+    """The user number of an affinity key and the version that served the user last, or would now. Raises `ApiError`."""
     if route.affinity is None:
         raise ApiError("no-affinity", f"{route.name} has no affinity, so users are unknown; give `version`")
     hashed = Hash(salt_of(route.salt or route.name)).of(key.encode("utf-8"))

@@ -16,10 +16,9 @@ from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
 from canaryproxy.cli.history import history, report
-from canaryproxy.cli.probe import probe
 from canaryproxy.cli.rollout import abort, pause, promote, reset, resume, retry, start
 from canaryproxy.cli.route import canary, rules, weight
-from canaryproxy.cli.run import run
+from canaryproxy.cli.run import probe, run
 from canaryproxy.cli.status import status
 
 app = typer.Typer(

@@ -1,6 +1,7 @@
 """`canaryproxy explain`: the version of a request, and the reason."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -108,10 +109,7 @@ def as_data(data: "Explanation | None") -> dict[str, object]:
         "bucket": data.bucket,
         "below": data.weight,
         "new_cookie": data.fresh,
-        "rules": [
-            {"name": rule.name, "matches": rule.matches, "decides": rule.decides, "why": rule.why}
-            for rule in data.rules
-        ],
+        "rules": [asdict(rule) for rule in data.rules],
         "sentence": data.sentence,
     }
 

@@ -57,9 +57,7 @@ def report(
 
 
 def lines(data: dict[str, Any]) -> list[str]:
-    """A heading, the exposure of users, and a line per comparison. The verdict is shown only before the end of a
-    rollout: later the heading has the result.
-    """
+    """A heading, the exposure of users, and a line per comparison; the verdict only before the end of a rollout."""
     exposed = data["exposed"]
     users = "" if exposed["users"] is None else f" of {exposed['users']:,} users"
     over = data["result"] in ("succeeded", "rolled_back", "superseded")

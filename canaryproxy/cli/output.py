@@ -163,16 +163,14 @@ def guarded(command: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise
-        code = CLOSED if error.errno == errno.EPIPE else _unwritten(error)
+        code = CLOSED
+        if error.errno != errno.EPIPE:
+            os.write(2, f"the output cannot be written: {error.strerror}\n".encode())
+            code = 1
+        _drop()
     if code == CLOSED:
         _drop()
     sys.exit(code)
-
-
-def _unwritten(error: OSError) -> int:
-    os.write(2, f"the output cannot be written: {error.strerror}\n".encode())
-    _drop()
-    return 1
 
 
 def _drop() -> None:

@@ -43,9 +43,8 @@ EXPECTED = "expected a URL or an address, such as http://127.0.0.1:9900, :9900 o
 
 
 def admin_url(text: str) -> str:
-    """The URL of an admin API from user input. The scheme defaults to http, the host to this machine, and the port to
-    9900 without a scheme, else to the port of the scheme. Pure. Raises `typer.BadParameter`.
-    """
+    """The URL of an admin API from user input, with defaults. Pure. Raises `typer.BadParameter`."""
+    # Without a scheme the port defaults to 9900, in a URL to the port of its scheme.
     written = text.strip()
     if not written or not written.isascii() or not written.isprintable() or not BAD.isdisjoint(written):
         raise typer.BadParameter(EXPECTED)

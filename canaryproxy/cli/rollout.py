@@ -141,13 +141,10 @@ def sentence(data: dict[str, Any]) -> str:
     if data["next"] is not None:
         text += f", then {data['next']:g} %"
     if data["estimate"] is not None:
-        text += f" in about {_time(data['estimate'])}"
+        seconds_left = data["estimate"]
+        text += f" in about {seconds_left:.0f} s" if seconds_left < 120 else f" in about {seconds_left / 60:.0f} min"
     if data["why"]:
         text += f": {data['why']}"
     if data["id"]:
         text += f"; rollout {data['id']}" + (f" of {data['canary_version']}" if data["canary_version"] else "")
     return text if data["durable"] else f"{text}; the state could not be written to disk"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

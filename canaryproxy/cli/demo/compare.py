@@ -55,9 +55,7 @@ ROWS = (
 
 @dataclass(slots=True)
 class CustomerResults:
-    """Results of one setup. `versions` are those that each customer got, `hurt` the customers with a failed request;
-    `testers` counts the testers' requests by version.
-    """
+    """Results of one setup: `versions` by customer, `hurt` customers with a failure, `testers`' requests by version."""
 
     requests: int = 0
     canary: int = 0

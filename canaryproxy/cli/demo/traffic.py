@@ -82,9 +82,7 @@ async def customers(base: str, rate: float, rng: random.Random) -> None:
 
 
 async def visitors(base: str, rate: float, rng: random.Random) -> None:
-    """Send visitors to the shop until cancelled, about `rate` requests per second. Each keeps the cookie of the first
-    page, opens the products and may put one into the cart.
-    """
+    """Send visitors who keep their cookie and may buy, about `rate` requests per second, until cancelled."""
 
     async def visit() -> None:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):
