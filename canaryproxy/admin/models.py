@@ -34,11 +34,8 @@ def two_decimals(value: object) -> object:
     raise ValueError("expected a number from 0 to 100 with at most two decimals")
 
 
-Percent = Annotated[
-    float,
-    BeforeValidator(two_decimals),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01}),
-]
+PERCENT_SCHEMA = WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01})
+Percent = Annotated[float, BeforeValidator(two_decimals), PERCENT_SCHEMA]
 
 
 class Model(BaseModel):
@@ -82,9 +79,7 @@ class HealthCheckDocument(Model):
 
     passed: bool = Field(description="Whether the last check passed. `state` changes only after several alike.")
     reason: str | None = Field(description="Why the check failed; null if it passed.")
-    kind: FailureKind | None = Field(
-        description="The reason as a word. `status`: not an accepted status; `closed`: the response was cut off."
-    )
+    kind: FailureKind | None = Field(description="The reason as a word; `closed`: the response was cut off.")
     since: float = Field(description="Time of the first of the consecutive checks with this result.")
     consecutive: int = Field(description="Number of consecutive checks with this result.")
     at: float = Field(description="Time of the last check.")

@@ -164,10 +164,8 @@ def html_page(document: dict[str, Any]) -> str:
 
 
 def _call(method: str, path: str, schema: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td><code>{_text(status)}</code><td>{_text(response['description'])}"
-        for status, response in schema["responses"].items()
-    )
+    answers = schema["responses"].items()
+    rows = "".join(f"<tr><td><code>{_text(status)}</code><td>{_text(one['description'])}" for status, one in answers)
     return (
         f"<h2><b>{method.upper()}</b> <code>{_text(path)}</code></h2>{_text(schema['summary'])}."
         f"<details><summary>Responses</summary><table>{rows}</table></details>"

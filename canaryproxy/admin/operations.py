@@ -7,10 +7,18 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from canaryproxy.admin import models, rollout_models
+from canaryproxy.admin import models
 from canaryproxy.admin.api_call import ApiCall, ApiResponse, after_change, tag, tagged
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.admin.rollout_models import VERBS, BeginBody, ReportDocument, RolloutDocument, body_of
+from canaryproxy.admin.rollout_models import (
+    VERBS,
+    BeginBody,
+    ReportDocument,
+    RolloutDocument,
+    RolloutRecordDocument,
+    RolloutsDocument,
+    body_of,
+)
 from canaryproxy.admin.rollout_views import analysis_of, report_of, rollout_of, rollouts_of
 from canaryproxy.admin.views import ROUTES_PER_TURN, VERDICTS, Views, entry
 from canaryproxy.config.canary_document import NO_CANARY, CanaryDocument, InvalidVersionError, canary_set
@@ -321,16 +329,8 @@ def _rules(call: ApiCall) -> models.Rules:
 
 
 _BODY = ("not-json", "too-large", "invalid")
-_CHANGES = (
-    "forbidden",
-    "malformed",
-    "no-such-route",
-    "revision-conflict",
-    "state-unwritable",
-    "not-acknowledged",
-    "illegal-phase",
-    "no-canary",
-)
+_STORE = ("state-unwritable", "not-acknowledged")
+_CHANGES = ("forbidden", "malformed", "no-such-route", "revision-conflict", "illegal-phase", "no-canary", *_STORE)
 
 
 def _read(path: str, summary: str, run: Handler, answer: Answer, *problems: str, **more: Any) -> Operation:
@@ -379,17 +379,12 @@ OPERATIONS: tuple[Operation, ...] = (
         for verb, text in VERBS.items()
     ),
     _read("/rollout/report", "Report of the last rollout", _shown(_report), ReportDocument),
-    _read(
-        "/rollouts",
-        "The last rollouts, newest first",
-        _shown(lambda call: rollouts_of(call.views, call.route)),
-        rollout_models.RolloutsDocument,
-    ),
+    _read("/rollouts", "The last rollouts", _shown(lambda call: rollouts_of(call.views, call.route)), RolloutsDocument),
     _read(
         "/rollouts/{rollout}",
         "State or result of one rollout",
         _shown(lambda call: rollout_of(call.views, call.route, call.path["rollout"])),
-        rollout_models.RolloutRecordDocument,
+        RolloutRecordDocument,
         "no-such-rollout",
     ),
     _read("/rollouts/{rollout}/report", "Report of a rollout", _shown(_report), ReportDocument, "no-such-rollout"),

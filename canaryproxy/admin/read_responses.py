@@ -99,16 +99,15 @@ class ReadResponder:
 
 async def send_response(request: web.Request, written: EncodedResponse, headers: Headers) -> web.StreamResponse:
     """Send a response, a long one in pieces: nothing is buffered for a client that does not read."""
-    if len(written.body) <= PIECE or request.method == "HEAD":
-        return web.Response(
-            body=written.body,
-            status=written.status,
-            content_type=written.content_type,
-            charset="utf-8",
-            headers=written.headers,
-        )
-    response = web.StreamResponse(status=written.status, headers={**written.headers, **headers})
+    response: web.StreamResponse
+    whole = len(written.body) <= PIECE or request.method == "HEAD"
+    if whole:
+        response = web.Response(body=written.body, status=written.status, headers=written.headers)
+    else:
+        response = web.StreamResponse(status=written.status, headers={**written.headers, **headers})
     response.content_type, response.charset = written.content_type, "utf-8"
+    if whole:
+        return response
     response.content_length = len(written.body)
     pieces = (written.body[start : start + PIECE] for start in range(0, len(written.body), PIECE))
     await send_pieces(request, response, pieces)

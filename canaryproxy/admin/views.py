@@ -277,11 +277,8 @@ class Views:
             if name not in self.plane.topology.config.routes:
                 return {}
             sides = self.endpoints(name)
-            return Counter(
-                (version, one.state)
-                for version, side in (("stable", sides.stable), ("canary", sides.canary))
-                for one in side
-            )
+            pairs = (("stable", sides.stable), ("canary", sides.canary))
+            return Counter((version, one.state) for version, side in pairs for one in side)
 
         goals = tuple(goal.name for goal in self.plane.topology.config.routes[name].goals)
         analysis, rollout = self.plane.judges.analysis(name, self.now()), self.plane.rollouts.of(name)

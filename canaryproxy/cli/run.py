@@ -63,11 +63,7 @@ def probe(
     what: Annotated[str, typer.Argument(metavar="live|ready", help="Liveness or readiness.")] = "live",
     socket: Annotated[
         str | None,
-        typer.Option(
-            envvar=probing.SOCKET,
-            metavar="PATH",
-            help="`server.probes.socket`, relative to STATE_DIRECTORY. [default: probes.sock]",
-        ),
+        typer.Option(envvar=probing.SOCKET, metavar="PATH", help="The probes' socket. [default: probes.sock]"),
     ] = None,
     address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Used without a socket file.")] = None,
     timeout: Annotated[str, typer.Option(metavar="SECONDS", help="Time limit.")] = "2",
@@ -80,7 +76,6 @@ def probe(
         raise typer.BadParameter("expected live or ready")
     seconds = probing.patience(timeout)
     if seconds is None:
-        raise typer.BadParameter(
-            f"expected seconds up to {probing.MAX_TIMEOUT_SECONDS:g}, such as 2", param_hint="--timeout"
-        )
+        limit = f"{probing.MAX_TIMEOUT_SECONDS:g}"
+        raise typer.BadParameter(f"expected seconds up to {limit}, such as 2", param_hint="--timeout")
     raise typer.Exit(probing.run(probing.Question(what, socket or "", address or "", seconds), os.environ))
