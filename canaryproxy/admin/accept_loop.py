@@ -145,12 +145,12 @@ class AcceptLoop:
         self._note = note
         self._slots = ControlSlots[ControlConnection](quota.most, quota.busy, quota.share, quota.busy_share)
         self._turnover = Turnover(quota.most)
-        self._waiting: dict[int, ControlConnection] = {}
-        self._inside: dict[object, ControlConnection] = {}
-        self._entering: dict[ControlConnection, float] = {}
-        self._arriving: set[asyncio.Task[None]] = set()
-        self._left = START_BATCH
-        self._at_once = max(min(quota.most // 4, ACCEPT_BATCH), 1)
+        self._unread: dict[int, ControlConnection] = {}
+        self._by_protocol: dict[object, ControlConnection] = {}
+        self._awaiting_head: dict[ControlConnection, float] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._starts_left = START_BATCH
+        self._batch = max(min(quota.most // 4, ACCEPT_BATCH), 1)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._epoll: select.epoll | None = None
 
@@ -184,9 +184,9 @@ class AcceptLoop:
             timer.cancel()
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_reader(self._epoll.fileno())
-        for connection in list(self._waiting.values()):
+        for connection in list(self._unread.values()):
             self._end(connection)
-        for task in self._arriving:
+        for task in self._connecting:
             task.cancel()
         self._epoll.close()
         self._epoll = None
@@ -196,10 +196,10 @@ class AcceptLoop:
         """Wrap aiohttp's handler to know which connections have a request in flight."""
 
         async def tracked(request: web.BaseRequest) -> web.StreamResponse:
-            connection = self._inside.get(request.protocol)
+            connection = self._by_protocol.get(request.protocol)
             if connection is None:
                 return await handler(request)
-            self._entering.pop(connection, None)
+            self._awaiting_head.pop(connection, None)
             if not self._begin(connection):
                 self.dropped["busy"] += 1
                 self._note(self.name, "busy", 1)
@@ -212,11 +212,11 @@ class AcceptLoop:
         return tracked
 
     def _accept(self) -> None:
-        if self._left <= 0:
-            self._left = START_BATCH
+        if self._starts_left <= 0:  # heads that are complete go first
+            self._starts_left = START_BATCH
             return
-        for taken in range(0, self._at_once, YIELD_AFTER):
-            most = min(self._at_once - taken, YIELD_AFTER)
+        for taken in range(0, self._batch, YIELD_AFTER):
+            most = min(self._batch - taken, YIELD_AFTER)
             refusable = self._over_share if self._turnover.whole(self._clock()) else None
             try:
                 found, refused = take(self._sock, most, refusable)
@@ -231,6 +231,7 @@ class AcceptLoop:
                 self._new_connection(connection, address_of(peer))
             if len(found) + refused < most:
                 return
+            # An accept storm would otherwise starve the workers on this CPU.
             yield_cpu()
 
     def _over_share(self, peer: str) -> bool:
@@ -248,7 +249,7 @@ class AcceptLoop:
             self._turnover.add(now)
             self._drop(victim, "evicted")
         if self._epoll is not None:
-            self._waiting[control_connection.file] = control_connection
+            self._unread[control_connection.file] = control_connection
             self._epoll.register(control_connection.file, select.EPOLLIN)
 
     def _not_accepted(self, error: OSError) -> None:
@@ -256,19 +257,20 @@ class AcceptLoop:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             for connection in self._slots.free_slots(OUT_OF_FILES_GIVEN):
                 self._drop(connection, "no_descriptors")
+        # The listening socket stays readable: polling it without a pause would spin.
         self._loop.remove_reader(self._sock.fileno())
         self._timers["resume"] = self._loop.call_later(
             OUT_OF_FILES_PAUSE_SECONDS, self._loop.add_reader, self._sock.fileno(), self._accept
         )
 
     def _readable(self) -> None:
-        self._left = START_BATCH
+        self._starts_left = START_BATCH
         if self._epoll is None:
             return
         for file, _ in self._epoll.poll(0, ACCEPT_BATCH):
-            if self._left <= 0:
+            if self._starts_left <= 0:
                 break
-            connection = self._waiting.get(file)
+            connection = self._unread.get(file)
             if connection is not None:
                 self._read(connection)
 
@@ -289,23 +291,24 @@ class AcceptLoop:
 
     def _admit(self, connection: ControlConnection) -> None:
         """The first head is complete: hand the connection to an HTTP parser."""
-        self._left -= 1
+        self._starts_left -= 1
         if not self._begin(connection):
             self._drop(connection, "busy", BUSY)
             return
-        if self._waiting.pop(connection.file, None) is not None and self._epoll is not None:
+        if self._unread.pop(connection.file, None) is not None and self._epoll is not None:
             self._epoll.unregister(connection.file)  # asyncio polls the file from now on
+        # Only now: a parser costs far more memory than a socket, and most of a flood never gets here.
         inner = self._server()
         try:
             connection.enter(inner)
         except OSError:
             self._end(connection)
             return
-        self._inside[inner] = connection
-        self._entering[connection] = self._clock()
+        self._by_protocol[inner] = connection
+        self._awaiting_head[connection] = self._clock()
         task = self._loop.create_task(self._connect(connection))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, connection: ControlConnection) -> None:
         try:
@@ -335,22 +338,23 @@ class AcceptLoop:
     def lost(self, connection: ControlConnection) -> None:
         """The connection is closed."""
         self._slots.release(connection)
-        self._inside.pop(connection.inner, None)
-        self._entering.pop(connection, None)
+        self._by_protocol.pop(connection.inner, None)
+        self._awaiting_head.pop(connection, None)
 
     def _sweep(self) -> None:
         self._timers["sweep"] = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         now = self._clock()
         limit = now - HEAD_TIMEOUT_SECONDS
-        for connection in list(itertools.takewhile(lambda one: self._entering[one] <= limit, self._entering)):
+        for connection in list(itertools.takewhile(lambda one: self._awaiting_head[one] <= limit, self._awaiting_head)):
             self._drop(connection, "header_timeout")
         for connection in self._slots.idle_since(limit):
             if connection.inner is None:
                 self._drop(connection, "header_timeout")
-            else:
+            else:  # keep-alive ran out, which is normal
                 self._end(connection)
         for connection in self._slots.stalled_since(now - WRITE_TIMEOUT_SECONDS):
             if connection.consume(MIN_WRITE_BYTES):
+                # It reads, slowly: start a new period.
                 self._slots.flow(connection, now)
                 self._slots.stall(connection, now)
             else:
@@ -365,8 +369,8 @@ class AcceptLoop:
     def _end(self, connection: ControlConnection, last: bytes = b"") -> None:
         """Close a connection and free its slot. The kernel removes a closed file from the epoll set."""
         self._slots.release(connection)
-        self._entering.pop(connection, None)
-        self._inside.pop(connection.inner, None)
-        if self._waiting.get(connection.file) is connection:
-            del self._waiting[connection.file]
+        self._awaiting_head.pop(connection, None)
+        self._by_protocol.pop(connection.inner, None)
+        if self._unread.get(connection.file) is connection:
+            del self._unread[connection.file]
         connection.abort(last)

@@ -150,6 +150,7 @@ def _guarded(auth: Authenticator | None) -> Middleware:
                 auth.check_host(request.host or "", request.headers.get("Origin"))
             response = await handler(request)
         except ApiError as problem:
+            # A request without a token is no guess: it is answered at once.
             if problem.slug == "unauthenticated" and "Authorization" in request.headers:
                 failures.record(request)
                 problem = await failures.delayed(problem)
@@ -195,9 +196,10 @@ async def _operate(auth: Authenticator, operation: Operation, request: web.Reque
     call = await _call(operation, request, actor)
     if operation.role == "write":
         call.views.require_started()
+        # Readers and renderings pause while a change is made.
         with call.views.plane.rollouts.precedence.change():
-            written = EncodedResponse.of(await operation.run(call))
-        return await send_response(request, written, HEADERS)
+            encoded = EncodedResponse.of(await operation.run(call))
+        return await send_response(request, encoded, HEADERS)
     return await request.app[READERS].answer(request, operation, call, HEADERS)
 
 

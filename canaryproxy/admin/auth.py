@@ -62,6 +62,7 @@ class Authenticator:
 
 def find(given: str, tokens: tuple[TokenConfig, ...]) -> TokenConfig | None:
     """The token that matches, compared in constant time; None without a match."""
+    # All tokens are compared, as digests of one length: the time tells nothing about their number or length.
     digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
     found = None
     for token in tokens:

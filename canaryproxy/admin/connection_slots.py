@@ -43,6 +43,7 @@ class ControlSlots(Generic[T]):
         self._addresses: dict[str, _Address[T]] = {}
         self._idle: dict[T, float] = {}
         self._stalled: dict[T, float] = {}
+        # By number of connections: addresses that have an idle one. `_top` is the highest that is not empty.
         self._ranks: list[dict[str, _Address[T]]] = [{} for _ in range(most + 2)]
         self._top = 0
 
@@ -92,6 +93,7 @@ class ControlSlots(Generic[T]):
         if mine is None or one not in self._idle:
             return None
         victim: T | None = None
+        # A stalled connection may be idle already: its response is complete but not read.
         stalled = (other for other in self._stalled if other not in self._idle)
         if mine.busy >= self._busy_share:
             victim = next((other for other in stalled if self._of[other] is mine), one)

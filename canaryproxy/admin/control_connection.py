@@ -70,6 +70,7 @@ class ControlConnection(asyncio.Protocol):
         if not more:
             return False
         start = max(len(self._received) - len(HEAD_END) + 1, 0)
+        # `start`: only the last three known bytes can be part of a head end that is new.
         self._received = (self._received + more).lstrip(LINE_ENDS) if start == 0 else self._received + more
         no_request = self._received != b"" and self._received[0] not in TOKEN
         self.complete = no_request or END.search(self._received, start) is not None
@@ -89,6 +90,7 @@ class ControlConnection(asyncio.Protocol):
         elif self.inner is None:
             if last:
                 with contextlib.suppress(OSError):
+                    # The socket has inherited RST on close, which would drop the response.
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ORDERLY)
                     self.sock.send(last)
             self.sock.close()
@@ -104,7 +106,7 @@ class ControlConnection(asyncio.Protocol):
         if self.inner is None:
             raise RuntimeError("connection_made without an HTTP protocol")
         self.inner.connection_made(transport)
-        if self._aborted:
+        if self._aborted:  # evicted while asyncio was creating the transport
             self._transport.abort()
             return
         received, self._received = self._received, b""

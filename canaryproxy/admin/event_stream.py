@@ -63,6 +63,7 @@ async def _pass_on(request: web.Request, response: web.StreamResponse, events: E
         except TimeoutError:
             beat = loop.time() + HEARTBEAT_SECONDS
             size, beats = _watch_client(request, reading), beats + 1
+            # Lagging streams are evicted first when all places are taken.
             events.lags(queue, lags=reading.lags)
             await deliver(request, response, heartbeat(max(size, OPENING_PIECE) if beats <= OPENING else size))
             continue

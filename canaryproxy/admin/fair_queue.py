@@ -50,7 +50,7 @@ class FairQueue:
         try:
             await self._precedence.yield_to_changes()
             yield
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # others run on the event loop before the next reader
         finally:
             self._lock.release()
 

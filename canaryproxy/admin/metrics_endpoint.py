@@ -88,7 +88,7 @@ class MetricsEndpoint:
         await self._evict_reader(address)
         with self._quota.entered(address):
             response = web.StreamResponse(headers={"Content-Type": form.content_type, **headers})
-            if request.method == "HEAD":
+            if request.method == "HEAD":  # the length would cost a rendering
                 await response.prepare(request)
                 return response
             rendering = await self._sharing.get()
@@ -117,6 +117,7 @@ class MetricsEndpoint:
         victim = max(slow, key=lambda one: counts[one.address])
         del self._readers[victim]
         _cut(victim)
+        # Its place is free once its handler has noticed the end.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SLOW_SECONDS):
                 await victim.gone.wait()

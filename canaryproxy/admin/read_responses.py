@@ -60,8 +60,8 @@ class ReadResponder:
             with self._quota.entered(""):
                 return await send_response(request, await self._sharing(operation, call).get(), headers)
         async with self._lane(operation.lane).turn():
-            written = EncodedResponse.of(await operation.run(call))
-        return await send_response(request, written, headers)
+            encoded = EncodedResponse.of(await operation.run(call))
+        return await send_response(request, encoded, headers)
 
     def _sharing(self, operation: Operation, call: ApiCall) -> SingleFlight[EncodedResponse]:
         async def make() -> EncodedResponse:
@@ -97,18 +97,18 @@ class ReadResponder:
             sharing.stop()
 
 
-async def send_response(request: web.Request, written: EncodedResponse, headers: Headers) -> web.StreamResponse:
+async def send_response(request: web.Request, encoded: EncodedResponse, headers: Headers) -> web.StreamResponse:
     """Send a response, a long one in pieces: nothing is buffered for a client that does not read."""
     response: web.StreamResponse
-    whole = len(written.body) <= PIECE or request.method == "HEAD"
+    whole = len(encoded.body) <= PIECE or request.method == "HEAD"
     if whole:
-        response = web.Response(body=written.body, status=written.status, headers=written.headers)
+        response = web.Response(body=encoded.body, status=encoded.status, headers=encoded.headers)
     else:
-        response = web.StreamResponse(status=written.status, headers={**written.headers, **headers})
-    response.content_type, response.charset = written.content_type, "utf-8"
+        response = web.StreamResponse(status=encoded.status, headers={**encoded.headers, **headers})
+    response.content_type, response.charset = encoded.content_type, "utf-8"
     if whole:
         return response
-    response.content_length = len(written.body)
-    pieces = (written.body[start : start + PIECE] for start in range(0, len(written.body), PIECE))
+    response.content_length = len(encoded.body)
+    pieces = (encoded.body[start : start + PIECE] for start in range(0, len(encoded.body), PIECE))
     await send_pieces(request, response, pieces)
     return response

@@ -60,6 +60,7 @@ def silent(connection: socket.socket) -> bool:
     which keeps the accept queue short for clients that do send.
     """
     try:
+        # MSG_PEEK leaves the data for the parser; no data without an error is the peer's FIN.
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return connected_for(connection) >= WAITED
@@ -98,6 +99,7 @@ class ReceiveWindow:
     def update(self, seen: WindowSample) -> bool:
         """Add a sample, taken after `piece` or more bytes were sent. False once the client counts as not reading."""
         window = seen.window
+        # Smaller changes are noise of the window scale.
         narrower = window is not None and window < self._last and window <= self._widest - MIN_PIECE_BYTES
         stuck = seen.unacknowledged > 0 and seen.acknowledged <= self._acknowledged
         self._behind = self._behind + 1 if narrower or stuck else 0
@@ -115,7 +117,7 @@ def piece(seen: WindowSample) -> int:
 def read_window(file: int) -> WindowSample:
     """Sample a connected TCP socket. Raises `OSError`."""
     sock = socket.socket(fileno=file)
-    try:
+    try:  # `detach` at the end: the descriptor belongs to the transport
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_LENGTH)
     finally:
         sock.detach()

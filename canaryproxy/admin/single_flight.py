@@ -47,8 +47,10 @@ class SingleFlight(Generic[Result]):
             begun, known, last = self._last
             if self._clock() - begun < self._kept and known == self._state():
                 return last
+        # Shielded: a client that disconnects must not cancel the computation for the others.
         made = await asyncio.shield(self._in_progress())
         if isinstance(made, ApiError):
+            # A copy for each caller: an exception raised twice would chain tracebacks.
             raise ApiError(made.slug, made.detail, made.more, made.headers)
         return made
 

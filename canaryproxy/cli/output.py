@@ -151,6 +151,7 @@ def guarded(command: Callable[[], None]) -> None:
             command()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            # click wraps stdout with this class after EPIPE and hides the error.
             if type(sys.stdout).__name__ == "PacifyFlushWrapper":
                 code = CLOSED
         except OSError:

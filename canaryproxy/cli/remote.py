@@ -148,6 +148,7 @@ class Remote:
 
     async def _call(self, session: "aiohttp.ClientSession", method: str, path: str, body: object) -> tuple[Any, str]:
         async with session.request(method, self.url.rstrip("/") + path, json=body, allow_redirects=False) as response:
+            # Read in pieces: the address may be anything that answers, without an end.
             data = bytearray()
             async for piece in response.content.iter_any():
                 data += piece

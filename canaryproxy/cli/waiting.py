@@ -90,7 +90,7 @@ def wait(waiter: RolloutWaiter, limit: float, *, as_json: bool = False) -> int:
                 say(str(error), err=True)
                 return REFUSED
             now = [str(error)]
-        if now != said:
+        if now != said:  # only changes are printed, so that a log of CI stays short
             say(*now, err=True)
             said = now
         if time.monotonic() >= deadline:

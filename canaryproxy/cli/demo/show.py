@@ -95,7 +95,7 @@ async def _run(path: Path, *, weight: float, rate: float, seconds: float | None)
 
 
 def _free_port(first: int) -> int:
-    for wanted in (first, 0):
+    for wanted in (first, 0):  # any free port if the usual one is taken
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", wanted))

@@ -21,7 +21,7 @@ from canaryproxy.control.route_states import Actor
 from canaryproxy.processes.listen import display
 
 ROUTE = "shop"
-TELLER = Actor("demo", "write")
+ACTOR = Actor("demo", "write")
 SEED = 7
 TIMEOUT_SECONDS = 180.0
 """Time limit of a chapter."""
@@ -72,14 +72,14 @@ def run_story(*, rate: float, seconds: float | None) -> int:
 async def _run(path: Path, rate: float, seconds: float | None) -> int:
     console, ended, loop = output.console(), stop_event(), asyncio.get_running_loop()
     async with _stage(path, rate) as (instance, stand):
-        teller = loop.create_task(_tell(console, instance, stand))
+        story = loop.create_task(_run_chapters(console, instance, stand))
         waiting = loop.create_task(ended.wait())
-        await asyncio.wait((teller, waiting), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        complete = teller.done()
-        for task in (teller, waiting):
+        await asyncio.wait((story, waiting), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        complete = story.done()
+        for task in (story, waiting):
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await teller
+            await story
     if complete:
         console.print("\nThe end. `canaryproxy demo --play` runs two shops for experiments.", highlight=False)
     return 0
@@ -104,7 +104,7 @@ async def _stage(path: Path, rate: float) -> AsyncIterator[tuple[Instance, Stand
             yield instance, canary.app[STAND]
 
 
-async def _tell(console: Console, instance: Instance, stand: Stand) -> None:
+async def _run_chapters(console: Console, instance: Instance, stand: Stand) -> None:
     admin = "" if instance.admin_address is None else f" --admin http://{display(instance.admin_address)}"
     console.print(
         "Visitors, canaryproxy, and two versions of a small shop. Steps and warm-up are shorter than the defaults:\n"
@@ -117,12 +117,12 @@ async def _tell(console: Console, instance: Instance, stand: Stand) -> None:
     for number, chapter in enumerate(CHAPTERS, 1):
         console.print(f"{number}. {chapter.title}", style="bold", highlight=False)
         stand.version = chapter.version
-        await instance.plane.rollouts.do(ROUTE, "start", TELLER)
+        await instance.plane.rollouts.do(ROUTE, "start", ACTOR)
         result = await _follow(console, instance, chapter)
         console.print(f"   {result}\n", highlight=False, markup=False, soft_wrap=True)
         if instance.plane.rollouts.of(ROUTE).phase not in ("succeeded", "rolled_back"):
-            await instance.plane.rollouts.do(ROUTE, "abort", TELLER)
-        await instance.plane.rollouts.do(ROUTE, "reset", TELLER)
+            await instance.plane.rollouts.do(ROUTE, "abort", ACTOR)
+        await instance.plane.rollouts.do(ROUTE, "reset", ACTOR)
 
 
 async def _follow(console: Console, instance: Instance, chapter: Chapter) -> str:
