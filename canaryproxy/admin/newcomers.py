@@ -17,7 +17,7 @@ Refusable = Callable[[str], bool] | None
 
 
 def take(listening: socket.socket, most: int, refusable: Refusable) -> tuple[list[Newcomer], int]:
-    """Accept up to `most` connections. Returns them and the number of refused ones. Raises `OSError` if all fail."""
+    """Accept up to `most` connections. Returns them and how many were refused. Raises `OSError` if the first fails."""
     found: list[Newcomer] = []
     refused = 0
     while len(found) + refused < most:

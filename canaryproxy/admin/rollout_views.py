@@ -38,7 +38,7 @@ def _check(found: Finding) -> api.CheckDocument:
 
 
 def _evidence(value: float | None) -> float | None:
-    """Rounded to six digits and limited to `MAX_FACTOR`: JSON has no infinity."""
+    """Rounded to six digits, and at most `MAX_FACTOR`: more evidence means the same."""
     return None if value is None else float(f"{min(value, MAX_FACTOR):.6g}")
 
 
