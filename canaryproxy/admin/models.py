@@ -248,8 +248,8 @@ class SamplesDocument(Model):
 
 
 class CheckDocument(Model):
-    """The result of a check. Values are measured at the current weight; `evidence` covers the whole analysis, and the
-    check fails once it reaches `threshold`. `interval`: anytime-valid 95 % confidence interval of the ratio; an upper
+    """The result of a check. Values are measured at the current weight; `evidence` covers the whole analysis, and
+    counts once it reaches `threshold`. `interval`: anytime-valid 95 % confidence interval of the ratio; an upper
     limit of null is infinite.
     """
 
