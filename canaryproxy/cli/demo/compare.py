@@ -101,8 +101,7 @@ async def _setups(rng: random.Random) -> AsyncIterator[tuple[list[str], Instance
     async with contextlib.AsyncExitStack() as stack:
         urls = []
         for version in (*[STABLE] * STABLE_REPLICAS, FAILING):
-            shop, port = await start_shop(version, rng)
-            stack.push_async_callback(shop.cleanup)
+            _, port = await start_shop(stack, version, rng)
             urls.append(f"http://127.0.0.1:{port}")
         text = CONFIG.format(stable=", ".join(f'"{url}"' for url in urls[:-1]), canary=urls[-1], weight=WEIGHT)
         instance = Instance(parse(text, "compare", {}))

@@ -1,6 +1,7 @@
 """The sample service: a small shop in versions that differ in text, speed and errors."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -80,11 +81,14 @@ def shop(version: ShopVersion, rng: random.Random) -> web.Application:
     return app
 
 
-async def start_shop(version: ShopVersion, rng: random.Random) -> tuple[web.AppRunner, int]:
-    """Serve a version on a free loopback port. Returns the runner, to be cleaned up, and the port."""
-    runner = web.AppRunner(shop(version, rng), access_log=None)
+async def start_shop(
+    stack: contextlib.AsyncExitStack, version: ShopVersion, rng: random.Random
+) -> tuple[web.Application, int]:
+    """Serve a version on a free loopback port until `stack` is closed. Returns the application and the port."""
+    app = shop(version, rng)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     port: int = runner.addresses[0][1]
-    return runner, port
+    return app, port

@@ -71,26 +71,23 @@ def run_demo(*, weight: float, rate: float, seconds: float | None) -> int:
 
 async def _run(path: Path, *, weight: float, rate: float, seconds: float | None) -> int:
     console, ended = output.console(), stop_event()
-    stable, stable_port = await start_shop(STABLE, random.Random(SEED))
-    canary, canary_port = await start_shop(CANARY, random.Random(SEED + 1))
-    port, admin = _free_port(PORT), _free_port(ADMIN_PORT)
-    text = CONFIG.format(port=port, admin=admin, stable=stable_port, canary=canary_port, weight=f"{weight:g}")
-    await asyncio.to_thread(path.write_text, text, "utf-8")
+    async with contextlib.AsyncExitStack() as stack:
+        _, stable = await start_shop(stack, STABLE, random.Random(SEED))
+        _, canary = await start_shop(stack, CANARY, random.Random(SEED + 1))
+        port, admin = _free_port(PORT), _free_port(ADMIN_PORT)
+        text = CONFIG.format(port=port, admin=admin, stable=stable, canary=canary, weight=f"{weight:g}")
+        await asyncio.to_thread(path.write_text, text, "utf-8")
 
-    def reread() -> Config:
-        return load(path, os.environ)
+        def reread() -> Config:
+            return load(path, os.environ)
 
-    instance = Instance(reread(), load=reread, path=path)
-    await instance.start()
-    base = f"http://{display(instance.addresses[0])}"
-    _introduce(console, base, path, instance)
-    try:
+        instance = Instance(reread(), load=reread, path=path)
+        await instance.start()
+        stack.push_async_callback(instance.stop)
+        base = f"http://{display(instance.addresses[0])}"
+        _introduce(console, base, path, instance)
         async with in_background(customers(base, rate, random.Random(SEED + 2))):
             await _show(console, instance, ended, seconds)
-    finally:
-        await instance.stop()
-        await stable.cleanup()
-        await canary.cleanup()
     return 0
 
 

@@ -89,10 +89,8 @@ async def _run(path: Path, rate: float, seconds: float | None) -> int:
 async def _stage(path: Path, rate: float) -> AsyncIterator[tuple[Instance, Stand]]:
     """Two shops, the proxy, and visitors."""
     async with contextlib.AsyncExitStack() as stack:
-        stable, stable_port = await start_shop(replace(STABLE, errors=0.0005), random.Random(SEED))
-        stack.push_async_callback(stable.cleanup)
-        canary, canary_port = await start_shop(GOOD, random.Random(SEED + 1))
-        stack.push_async_callback(canary.cleanup)
+        _, stable_port = await start_shop(stack, replace(STABLE, errors=0.0005), random.Random(SEED))
+        canary, canary_port = await start_shop(stack, GOOD, random.Random(SEED + 1))
         profile = PROFILE.replace(", analysis", "\n    analysis")
         text = CONFIG.format(stable=stable_port, canary=canary_port, profile=profile)
         await asyncio.to_thread(path.write_text, text, "utf-8")
@@ -101,7 +99,7 @@ async def _stage(path: Path, rate: float) -> AsyncIterator[tuple[Instance, Stand
         stack.push_async_callback(instance.stop)
         base = f"http://{display(instance.addresses[0])}"
         async with in_background(visitors(base, rate, random.Random(SEED + 2))):
-            yield instance, canary.app[STAND]
+            yield instance, canary[STAND]
 
 
 async def _run_chapters(console: Console, instance: Instance, stand: Stand) -> None:
