@@ -26,11 +26,11 @@ import pytest
 import canaryproxy
 from canaryproxy.admin.accept_loop import ConnectionQuota
 from canaryproxy.admin.app import admin_application
+from canaryproxy.admin.connection_slots import Turnover
 from canaryproxy.admin.control_connection import ControlConnection
 from canaryproxy.admin.fair_queue import FairQueue
 from canaryproxy.admin.listeners import ControlListeners
 from canaryproxy.admin.receive_window import ReceiveWindow
-from canaryproxy.admin.turnover import Turnover
 from canaryproxy.analysis.checks.hard_limit import HardLimitCheck
 from canaryproxy.analysis.spec import ErrorSpec, HardLimitSpec
 from canaryproxy.analysis.stats.eprocess import EProcess
@@ -41,7 +41,6 @@ from canaryproxy.analysis.usage import Usage
 from canaryproxy.app.forkserver import ForkServer
 from canaryproxy.app.instance import Instance
 from canaryproxy.app.worker import Worker
-from canaryproxy.cli.demo.robin import Robin
 from canaryproxy.cli.output import Sheet
 from canaryproxy.config import parse
 from canaryproxy.control.controller import ChangePriority
@@ -213,7 +212,6 @@ def single(folder: Path) -> Iterator[object]:
         Turnover(5),
         ReceiveWindow(),
         Sheet(),
-        Robin([1]),
         SqliteStore(folder / "a.db"),
         message_validation.DeltaValidator(KnownNames(), 0, 1),
         TimeShare(0.0),

@@ -1,9 +1,9 @@
-"""The accept loop of the control plane's own listeners: the admin API, the probes and the socket of the probes.
+"""The accept loop of the control plane's listeners: admin API, probes port and probes socket.
 
-The event loop's own server would take all that wait at once and make an HTTP parser for each. Here a turn of the loop
-takes a few, and a connection costs no more than its socket until the head of its first request is complete. A head has
-`HEAD_TIMEOUT_SECONDS` seconds, from the connect or from the end of the answer before it. Who gives way where places are
-scarce is decided in `places`.
+asyncio's own server would accept the whole queue at once and create an HTTP parser for each connection. Here one turn
+of the event loop accepts a few, and a connection costs only its socket until its first request head is complete.
+A head must arrive within `HEAD_TIMEOUT_SECONDS` of the connect or of the previous response. `connection_slots` decides
+which connection is evicted when slots are scarce.
 """
 
 import asyncio
@@ -15,98 +15,81 @@ import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from aiohttp import web
 
-from canaryproxy.admin.connection_slots import ControlSlots
+from canaryproxy.admin.connection_slots import ControlSlots, Turnover
 from canaryproxy.admin.control_connection import ControlConnection
 from canaryproxy.admin.newcomers import take
 from canaryproxy.admin.receive_window import RESET
-from canaryproxy.admin.turnover import Turnover
 from canaryproxy.model.client import client_prefix
 from canaryproxy.processes.machine import yield_cpu
 
 ACCEPT_BATCH = 32
-"""Newcomers that are taken in one turn of the loop, and connections that are read in one, at most. Of newcomers a
-quarter of the places, so that each is read before it can have to give way.
-"""
-TURN_SECONDS = 8
-"""Newcomers after which workers on this CPU get their turn."""
+"""Connections accepted or read per turn of the loop; at most a quarter of the slots, so that none is evicted unread."""
+YIELD_AFTER = 8
+"""Accepted connections after which the CPU is yielded to workers that share it."""
 START_BATCH = 4
-"""Requests that begin in one turn of the loop, at most. While more wait, newcomers wait in the kernel's queue, so that
-none has to give way before it is read.
-"""
+"""Requests started per turn of the loop. While more are ready, newcomers wait in the kernel's accept queue."""
 
 HEAD_TIMEOUT_SECONDS = 10.0
-"""Seconds for a whole request head to arrive."""
+"""Time for a whole request head to arrive."""
 WRITE_TIMEOUT_SECONDS = 10.0
-"""Seconds in which a client takes `MIN_WRITE_BYTES` of a long answer, or is cut."""
+"""A client that reads less than `MIN_WRITE_BYTES` of a long response in this time is disconnected."""
 MIN_WRITE_BYTES = 64 * 1024
 HEAD_BYTES = 32 * 1024
 
 MAX_BUSY = 256
-"""Requests under way at a listener: each may hold the buffers of an answer that is not taken."""
+"""Requests in flight at a listener: each may buffer a response that its client does not read."""
 
 SEND_BUFFER = 64 * 1024
-"""Bytes of each connection that the kernel holds for a client that does not read; Linux doubles it. With less, answers
-over the loopback interface, whose packets have 64 KiB, wait for delayed acknowledgements.
-"""
+"""SO_SNDBUF in bytes; Linux doubles it. Less makes responses on loopback (64 KiB packets) wait for delayed ACKs."""
 
 SWEEP_SECONDS = 0.5
-"""Seconds between two looks for those whose time is over."""
+"""Interval of the check for timeouts."""
 OUT_OF_FILES_PAUSE_SECONDS = 0.1
 OUT_OF_FILES_GIVEN = 16
-"""Idle connections that are closed when no descriptor is left."""
+"""Idle connections closed when file descriptors run out."""
 
 PROBLEM = b'{"type": "about:blank", "title": "%b", "status": %d}\n'
-LOG_REASONS = (
+RESPONSE = (
     b"HTTP/1.1 %d %b\r\nServer: canaryproxy\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"
     b"Retry-After: 1\r\nConnection: close\r\n\r\n%b"
 )
 
 Reason = Literal["evicted", "silent", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors"]
-REASONS: tuple[Reason, ...] = (
-    "evicted",
-    "silent",
-    "header_timeout",
-    "header_too_large",
-    "write_timeout",
-    "busy",
-    "no_descriptors",
-)
-"""Why a connection was dropped, as the metric has it."""
+REASONS: tuple[Reason, ...] = get_args(Reason)
+"""Why a connection was dropped, as the metric labels it."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 def refusal(status: int, phrase: bytes, title: bytes) -> bytes:
-    """An answer that needs no parser, after which the connection ends."""
+    """A response for a connection without a parser; the connection is closed after it."""
     problem = PROBLEM % (title, status)
-    return LOG_REASONS % (status, phrase, len(problem), problem)
+    return RESPONSE % (status, phrase, len(problem), problem)
 
 
-BUSY = refusal(503, b"Service Unavailable", b"too many requests under way")
+BUSY = refusal(503, b"Service Unavailable", b"too many requests in flight")
 TOO_LARGE = refusal(431, b"Request Header Fields Too Large", b"the request head is too large")
 
 
 def address_of(peer: str) -> str:
-    """What a peer is counted by: its address, of IPv6 its network."""
+    """The key by which a peer is counted: its IPv4 address, or its IPv6 network."""
     return client_prefix(peer) if ":" in peer else peer
 
 
 def overloaded() -> web.Response:
-    """The same for a connection that was let in before."""
+    """The 503 response for a connection that has a parser."""
     response = web.Response(status=503, content_type="application/problem+json", headers={"Retry-After": "1"})
-    response.body = PROBLEM % (b"too many requests under way", 503)
+    response.body = PROBLEM % (b"too many requests in flight", 503)
     response.force_close()
     return response
 
 
 async def answer_once(request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
-    """What the handler answers, written already: a connection is not idle before. The server, which would write it
-    now, sees that it is done.
-    """
+    """The handler's response, already written: until then the connection counts as busy."""
     try:
         response = await handler(request)
     except web.HTTPException as error:
@@ -117,7 +100,7 @@ async def answer_once(request: web.BaseRequest, handler: Handler) -> web.StreamR
 
 
 async def write(request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """Write a response, to its end. The server notices by itself where the client is gone."""
+    """Write a whole response. A client that is gone is left to aiohttp."""
     with contextlib.suppress(ConnectionError):
         await response.prepare(request)
         await response.write_eof()
@@ -125,7 +108,7 @@ async def write(request: web.BaseRequest, response: web.StreamResponse) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionQuota:
-    """How many connections a listener takes, and how they are shared out."""
+    """Connection limits of a listener: total, busy, and per address."""
 
     most: int
     busy: int
@@ -134,26 +117,24 @@ class ConnectionQuota:
 
     @classmethod
     def of(cls, most: int) -> "ConnectionQuota":
-        """Requests under way take three quarters of the places, and no more than `MAX_BUSY`; an address takes half of
-        both.
-        """
+        """At most three quarters of the slots and `MAX_BUSY` are busy; one address gets half of both."""
         busy = max(min(most * 3 // 4, MAX_BUSY), 1)
         return cls(most, busy, max(most // 2, 2), max(busy // 2, 1))
 
     @classmethod
     def unshared(cls, most: int) -> "ConnectionQuota":
-        """All come from one place."""
+        """Limits without shares per address, for a Unix socket."""
         return cls(most, max(most * 3 // 4, 1), most, most)
 
 
 class AcceptLoop:
-    """Lets connections of one bound, listening, non-blocking socket in. `note` hears of each that is dropped."""
+    """Accepts connections of a listening, non-blocking socket. `note(listener, reason, count)` reports dropped ones."""
 
     def __init__(
         self,
         name: str,
         sock: socket.socket,
-        room: ConnectionQuota,
+        quota: ConnectionQuota,
         clock: Callable[[], float],
         note: Callable[[str, Reason, int], None] = lambda *_: None,
     ) -> None:
@@ -162,63 +143,63 @@ class AcceptLoop:
         self._sock = sock
         self._clock = clock
         self._note = note
-        self._places: ControlSlots[ControlConnection] = ControlSlots(room.most, room.busy, room.share, room.busy_share)
-        self._churn = Turnover(room.most)
-        self._waiting: dict[int, ControlConnection] = {}
-        self._inside: dict[object, ControlConnection] = {}
-        self._entering: dict[ControlConnection, float] = {}
-        self._arriving: set[asyncio.Task[None]] = set()
-        self._left = START_BATCH
-        self._at_once = max(min(room.most // 4, ACCEPT_BATCH), 1)
+        self._slots = ControlSlots[ControlConnection](quota.most, quota.busy, quota.share, quota.busy_share)
+        self._turnover = Turnover(quota.most)
+        self._unread: dict[int, ControlConnection] = {}
+        self._by_protocol: dict[object, ControlConnection] = {}
+        self._awaiting_head: dict[ControlConnection, float] = {}
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._starts_left = START_BATCH
+        self._batch = max(min(quota.most // 4, ACCEPT_BATCH), 1)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._epoll: select.epoll | None = None
 
     def __repr__(self) -> str:
-        return f"<AcceptLoop {self.name} {self._places!r}>"
+        return f"<AcceptLoop {self.name} {self._slots!r}>"
 
     @property
     def connections(self) -> int:
-        """Connected now."""
-        return len(self._places)
+        """Number of open connections."""
+        return len(self._slots)
 
     def open(self, server: web.Server) -> None:
-        """Let connections in from now on."""
+        """Start to accept connections for an aiohttp server."""
         self._server = server
-        server.request_handler = self._working(server.request_handler)
+        server.request_handler = self._tracked(server.request_handler)
         self._loop = asyncio.get_running_loop()
         self._epoll = select.epoll()
         if self._sock.family != socket.AF_UNIX:
-            # Connections inherit it: it is the cheapest end there is for those that never say anything.
+            # Accepted sockets inherit RST on close, the cheapest end for connections that never send.
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._loop.add_reader(self._epoll.fileno(), self._readable)
         self._loop.add_reader(self._sock.fileno(), self._accept)
-        self._rearm()
+        self._timers["sweep"] = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def close(self) -> None:
-        """Accept no more connections. Requests under way go on; connections without one end."""
+        """Stop accepting. Requests in flight go on; connections without a request are closed."""
         if self._epoll is None:
             return
         for timer in self._timers.values():
             timer.cancel()
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_reader(self._epoll.fileno())
-        for connection in list(self._waiting.values()):
+        for connection in list(self._unread.values()):
             self._end(connection)
-        for task in self._arriving:
+        for task in self._connecting:
             task.cancel()
         self._epoll.close()
         self._epoll = None
         self._sock.close()
 
-    def _working(self, handler: Handler) -> Handler:
-        """Know which connections have a request under way."""
+    def _tracked(self, handler: Handler) -> Handler:
+        """Wrap aiohttp's handler to know which connections have a request in flight."""
 
-        async def working(request: web.BaseRequest) -> web.StreamResponse:
-            connection = self._inside.get(request.protocol)
+        async def tracked(request: web.BaseRequest) -> web.StreamResponse:
+            connection = self._by_protocol.get(request.protocol)
             if connection is None:
                 return await handler(request)
-            self._entering.pop(connection, None)
+            self._awaiting_head.pop(connection, None)
             if not self._begin(connection):
                 self.dropped["busy"] += 1
                 self._note(self.name, "busy", 1)
@@ -226,77 +207,75 @@ class AcceptLoop:
             try:
                 return await answer_once(request, handler)
             finally:
-                self._places.end(connection, self._clock())
+                self._slots.end(connection, self._clock())
 
-        return working
-
-    # newcomers
+        return tracked
 
     def _accept(self) -> None:
-        if self._left <= 0:
-            self._left = START_BATCH
+        if self._starts_left <= 0:  # heads that are complete go first
+            self._starts_left = START_BATCH
             return
-        for taken in range(0, self._at_once, TURN_SECONDS):
-            most = min(self._at_once - taken, TURN_SECONDS)
+        for taken in range(0, self._batch, YIELD_AFTER):
+            most = min(self._batch - taken, YIELD_AFTER)
+            refusable = self._over_share if self._turnover.whole(self._clock()) else None
             try:
-                found, refused = take(self._sock, most, self._crowds if self._churn.whole(self._clock()) else None)
+                found, refused = take(self._sock, most, refusable)
             except OSError as error:
                 self._not_accepted(error)
                 return
             if refused:
-                self._churn.add(self._clock(), refused)
+                self._turnover.add(self._clock(), refused)
                 self.dropped["silent"] += refused
                 self._note(self.name, "silent", refused)
             for connection, peer in found:
                 self._new_connection(connection, address_of(peer))
             if len(found) + refused < most:
                 return
+            # An accept storm would otherwise starve the workers on this CPU.
             yield_cpu()
 
-    def _crowds(self, peer: str) -> bool:
-        """Whether one of its address would have to give way before it is heard."""
-        return self._places.exceeds_share(address_of(peer))
+    def _over_share(self, peer: str) -> bool:
+        """Whether a newcomer of this address would be evicted before its first byte."""
+        return self._slots.exceeds_share(address_of(peer))
 
     def _new_connection(self, connection: socket.socket, address: str) -> None:
         now = self._clock()
         control_connection = ControlConnection(self, connection)
-        victim = self._places.take(control_connection, address, now)
+        victim = self._slots.take(control_connection, address, now)
         if victim is not None:
             if victim is control_connection:
                 self._drop(control_connection, "busy", BUSY)
                 return
-            self._churn.add(now)
+            self._turnover.add(now)
             self._drop(victim, "evicted")
         if self._epoll is not None:
-            self._waiting[control_connection.file] = control_connection
+            self._unread[control_connection.file] = control_connection
             self._epoll.register(control_connection.file, select.EPOLLIN)
 
     def _not_accepted(self, error: OSError) -> None:
-        """Mostly for want of descriptors: the longest idle give theirs."""
+        """Pause accepting. Without file descriptors, the longest idle connections are closed."""
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            for connection in self._places.free_slots(OUT_OF_FILES_GIVEN):
+            for connection in self._slots.free_slots(OUT_OF_FILES_GIVEN):
                 self._drop(connection, "no_descriptors")
+        # The listening socket stays readable: polling it without a pause would spin.
         self._loop.remove_reader(self._sock.fileno())
-        self._timers["resume"] = self._loop.call_later(OUT_OF_FILES_PAUSE_SECONDS, self._resume)
-
-    def _resume(self) -> None:
-        self._loop.add_reader(self._sock.fileno(), self._accept)
-
-    # request heads
+        self._timers["resume"] = self._loop.call_later(
+            OUT_OF_FILES_PAUSE_SECONDS, self._loop.add_reader, self._sock.fileno(), self._accept
+        )
 
     def _readable(self) -> None:
-        self._left = START_BATCH
+        self._starts_left = START_BATCH
         if self._epoll is None:
             return
         for file, _ in self._epoll.poll(0, ACCEPT_BATCH):
-            if self._left <= 0:
+            if self._starts_left <= 0:
                 break
-            connection = self._waiting.get(file)
+            connection = self._unread.get(file)
             if connection is not None:
                 self._read(connection)
 
     def _read(self, connection: ControlConnection) -> None:
-        """Read what is there of its head."""
+        """Read what has arrived of the first head."""
         try:
             more = connection.read(HEAD_BYTES)
         except BlockingIOError:
@@ -311,23 +290,25 @@ class AcceptLoop:
             self._drop(connection, "header_too_large", TOO_LARGE)
 
     def _admit(self, connection: ControlConnection) -> None:
-        """The head of its first request is complete: it gets a parser."""
-        self._left -= 1
+        """The first head is complete: hand the connection to an HTTP parser."""
+        self._starts_left -= 1
         if not self._begin(connection):
             self._drop(connection, "busy", BUSY)
             return
-        self._unregister(connection)
+        if self._unread.pop(connection.file, None) is not None and self._epoll is not None:
+            self._epoll.unregister(connection.file)  # asyncio polls the file from now on
+        # Only now: a parser costs far more memory than a socket, and most of a flood never gets here.
         inner = self._server()
         try:
             connection.enter(inner)
         except OSError:
             self._end(connection)
             return
-        self._inside[inner] = connection
-        self._entering[connection] = self._clock()
+        self._by_protocol[inner] = connection
+        self._awaiting_head[connection] = self._clock()
         task = self._loop.create_task(self._connect(connection))
-        self._arriving.add(task)
-        task.add_done_callback(self._arriving.discard)
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, connection: ControlConnection) -> None:
         try:
@@ -336,70 +317,60 @@ class AcceptLoop:
             self._end(connection)
 
     def _begin(self, connection: ControlConnection) -> bool:
-        """Whether a request may be under way there."""
-        victim = self._places.begin(connection)
+        """Count a request of the connection as in flight. Returns False where it is refused."""
+        victim = self._slots.begin(connection)
         if victim is connection:
             return False
         if victim is not None:
             self._drop(victim, "write_timeout")
         return True
 
-    # what visitors tell
+    # called by `ControlConnection`
 
     def paused(self, connection: ControlConnection) -> None:
-        """Its client does not take its answer."""
-        self._places.stall(connection, self._clock())
+        """The client stopped reading its response."""
+        self._slots.stall(connection, self._clock())
 
     def resumed(self, connection: ControlConnection) -> None:
-        """It takes it again."""
-        self._places.flow(connection, self._clock())
+        """The client reads again."""
+        self._slots.flow(connection, self._clock())
 
     def lost(self, connection: ControlConnection) -> None:
-        """It is gone."""
-        self._places.release(connection)
-        self._inside.pop(connection.inner, None)
-        self._entering.pop(connection, None)
-
-    # ends
-
-    def _rearm(self) -> None:
-        self._timers["sweep"] = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        """The connection is closed."""
+        self._slots.release(connection)
+        self._by_protocol.pop(connection.inner, None)
+        self._awaiting_head.pop(connection, None)
 
     def _sweep(self) -> None:
-        self._rearm()
+        self._timers["sweep"] = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         now = self._clock()
-        late = list(itertools.takewhile(lambda one: self._entering[one] <= now - HEAD_TIMEOUT_SECONDS, self._entering))
-        for connection in late:
+        limit = now - HEAD_TIMEOUT_SECONDS
+        for connection in list(itertools.takewhile(lambda one: self._awaiting_head[one] <= limit, self._awaiting_head)):
             self._drop(connection, "header_timeout")
-        for connection in self._places.idle_since(now - HEAD_TIMEOUT_SECONDS):
+        for connection in self._slots.idle_since(limit):
             if connection.inner is None:
                 self._drop(connection, "header_timeout")
-            else:
+            else:  # keep-alive ran out, which is normal
                 self._end(connection)
-        for connection in self._places.stalled_since(now - WRITE_TIMEOUT_SECONDS):
+        for connection in self._slots.stalled_since(now - WRITE_TIMEOUT_SECONDS):
             if connection.consume(MIN_WRITE_BYTES):
-                self._places.flow(connection, now)
-                self._places.stall(connection, now)
+                # It reads, slowly: start a new period.
+                self._slots.flow(connection, now)
+                self._slots.stall(connection, now)
             else:
                 self._drop(connection, "write_timeout")
 
-    def _drop(self, connection: ControlConnection, reason: Reason, words: bytes = b"") -> None:
-        """End it, and say why."""
+    def _drop(self, connection: ControlConnection, reason: Reason, last: bytes = b"") -> None:
+        """Close a connection and count the reason."""
         self.dropped[reason] += 1
         self._note(self.name, reason, 1)
-        self._end(connection, words)
+        self._end(connection, last)
 
-    def _end(self, connection: ControlConnection, words: bytes = b"") -> None:
-        """It has no place any more. Closed files leave the epoll by themselves."""
-        self._places.release(connection)
-        self._entering.pop(connection, None)
-        self._inside.pop(connection.inner, None)
-        if self._waiting.get(connection.file) is connection:
-            del self._waiting[connection.file]
-        connection.abort(words)
-
-    def _unregister(self, connection: ControlConnection) -> None:
-        """Wait for its head no longer: another hears of its file from now on."""
-        if self._waiting.get(connection.file) is connection and self._epoll is not None:
-            del self._waiting[connection.file]
-            self._epoll.unregister(connection.file)
+    def _end(self, connection: ControlConnection, last: bytes = b"") -> None:
+        """Close a connection and free its slot. The kernel removes a closed file from the epoll set."""
+        self._slots.release(connection)
+        self._awaiting_head.pop(connection, None)
+        self._by_protocol.pop(connection.inner, None)
+        if self._unread.get(connection.file) is connection:
+            del self._unread[connection.file]
+        connection.abort(last)

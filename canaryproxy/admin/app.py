@@ -1,10 +1,11 @@
-"""The aiohttp applications: the whole API, and the probes alone. Every answer passes through one middleware, which
-checks who asks, bounds what they send, and makes problems of errors.
+"""The aiohttp applications: the admin API, and the probes alone. One middleware checks hosts, turns errors into problem
+details and sets security headers.
 """
 
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from aiohttp import web, web_response
@@ -26,17 +27,17 @@ log = logging.getLogger("canaryproxy")
 
 MAX_BODY_BYTES = 256 * 1024
 BODY_TIMEOUT_SECONDS = 10.0
-"""Seconds for a body to arrive."""
+"""Time for a request body to arrive."""
 
 LATE_SECONDS = 0.3
-"""Seconds that the answer to a failed login takes."""
+"""Delay of the response to a failed login, against guessing."""
 
 MAX_LATE = 32
-"""Failed logins that may wait for their answer; more are refused at once. A good token is never kept waiting."""
+"""Delayed responses at a time; further failed logins are refused at once. Valid tokens are never delayed."""
 
 MAX_LOGGED = 10
+"""Failed logins logged one by one within `LOG_PERIOD_SECONDS`; more are summed up."""
 LOG_PERIOD_SECONDS = 10.0
-"""Failed logins that have a line each in the log, in so many seconds."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -46,28 +47,26 @@ HEADERS = {
 }
 
 SERVER = "canaryproxy"
-"""The `Server` field: no versions of what we are made of."""
+"""The `Server` field: discloses no versions of libraries."""
 
-web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # its own answers to malformed requests pass through no code of ours
+web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # aiohttp's responses to malformed requests bypass our code
 
-VIEWS_KEY = web.AppKey("knowledge", Views)
-SCRAPES = web.AppKey("scrapes", MetricsEndpoint)
-READING = web.AppKey("reading", ReadResponder)
+VIEWS_KEY = web.AppKey("views", Views)
+METRICS = web.AppKey("metrics", MetricsEndpoint)
+READERS = web.AppKey("readers", ReadResponder)
 
 
-def admin_application(
-    views: Views, authenticator: Authenticator, scrapes: MetricsEndpoint | None = None
-) -> web.Application:
-    """The admin API. `scrapes` are those of the probes, which get the same renderings."""
-    app = _application(views, authenticator, scrapes)
-    app[READING] = ReadResponder(views)
+def admin_application(views: Views, auth: Authenticator, scrapes: MetricsEndpoint | None = None) -> web.Application:
+    """The admin API. `scrapes` shares metric renderings with the probes."""
+    app = _application(views, auth, scrapes)
+    app[READERS] = ReadResponder(views)
     for operation in OPERATIONS:
-        app.router.add_route(operation.method, operation.path, partial(_operate, authenticator, operation))
+        app.router.add_route(operation.method, operation.path, partial(_operate, auth, operation))
         if operation.method == "GET":
-            app.router.add_route("HEAD", operation.path, partial(_operate, authenticator, operation))
-    app.router.add_get("/api/v1/events", partial(_events, authenticator), allow_head=False)
-    app.router.add_get("/openapi.json", partial(_openapi, authenticator))
-    app.router.add_get("/docs", partial(_docs, authenticator))
+            app.router.add_route("HEAD", operation.path, partial(_operate, auth, operation))
+    app.router.add_get("/api/v1/events", partial(_events, auth), allow_head=False)
+    app.router.add_get("/openapi.json", partial(_document, auth, ReadResponder.openapi))
+    app.router.add_get("/docs", partial(_document, auth, ReadResponder.docs))
     return app
 
 
@@ -77,7 +76,7 @@ def probes_application(views: Views, scrapes: MetricsEndpoint | None = None) -> 
 
 
 def scrapes_of(views: Views) -> MetricsEndpoint:
-    """Who answers scrapers, on all listeners."""
+    """The metrics endpoint shared by all listeners."""
     plane = views.plane
     return MetricsEndpoint(
         views.facts,
@@ -88,10 +87,10 @@ def scrapes_of(views: Views) -> MetricsEndpoint:
     )
 
 
-def _application(views: Views, authenticator: Authenticator | None, scrapes: MetricsEndpoint | None) -> web.Application:
-    app = web.Application(middlewares=[_guarded(authenticator)], client_max_size=MAX_BODY_BYTES)
+def _application(views: Views, auth: Authenticator | None, scrapes: MetricsEndpoint | None) -> web.Application:
+    app = web.Application(middlewares=[_guarded(auth)], client_max_size=MAX_BODY_BYTES)
     app[VIEWS_KEY] = views
-    app[SCRAPES] = scrapes or scrapes_of(views)
+    app[METRICS] = scrapes or scrapes_of(views)
     app.on_shutdown.append(_stop)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
@@ -100,40 +99,39 @@ def _application(views: Views, authenticator: Authenticator | None, scrapes: Met
 
 
 async def _stop(app: web.Application) -> None:
-    app[SCRAPES].stop()
-    if READING in app:
-        app[READING].stop()
+    app[METRICS].stop()
+    if READERS in app:
+        app[READERS].stop()
 
 
 class FailureLog:
-    """Failed logins: those that wait for their answer, and what the log says of them."""
+    """Failed logins: delayed responses and log lines."""
 
     def __init__(self) -> None:
         self._waiting = 0
-        self._said = self._unsaid = 0
+        self._logged = self._unlogged = 0
         self._over: asyncio.TimerHandle | None = None
 
     def record(self, request: web.Request) -> None:
-        """Say it in the log: the first ones, then how many more there were. Guessed tokens must not flood the log."""
+        """Log the first failures of a period, later the number of others: guessed tokens must not flood the log."""
         if self._over is None:
             self._over = asyncio.get_running_loop().call_later(LOG_PERIOD_SECONDS, self._log_again)
-        if self._said < MAX_LOGGED:
-            self._said += 1
-            log.warning("a login from %s failed: %s %s", _from(request), request.method, request.rel_url.path)
+        if self._logged < MAX_LOGGED:
+            self._logged += 1
+            log.warning("login from %s failed: %s %s", _from(request), request.method, request.rel_url.path)
         else:
-            self._unsaid += 1
+            self._unlogged += 1
 
     def _log_again(self) -> None:
-        unsaid, self._said, self._unsaid, self._over = self._unsaid, 0, 0, None
-        if unsaid:
-            log.warning(
-                "%d more logins failed in %g s", unsaid, LOG_PERIOD_SECONDS, extra={"fields": {"failed": unsaid}}
-            )
+        unlogged, self._logged, self._unlogged, self._over = self._unlogged, 0, 0, None
+        if unlogged:
+            fields = {"failed": unlogged}
+            log.warning("%d more logins failed in %g s", unlogged, LOG_PERIOD_SECONDS, extra={"fields": fields})
 
-    async def record_slow(self, problem: ApiError) -> ApiError:
-        """What is answered, after a while."""
+    async def delayed(self, problem: ApiError) -> ApiError:
+        """The problem to answer, after a delay."""
         if self._waiting >= MAX_LATE:
-            return ApiError("too-many-requests", "too many failed logins at a time", headers={"Retry-After": "1"})
+            return ApiError("too-many-requests", "too many failed logins", headers={"Retry-After": "1"})
         self._waiting += 1
         try:
             await asyncio.sleep(LATE_SECONDS)
@@ -142,19 +140,20 @@ class FailureLog:
         return problem
 
 
-def _guarded(authenticator: Authenticator | None) -> Middleware:
+def _guarded(auth: Authenticator | None) -> Middleware:
     failures = FailureLog()
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if authenticator is not None:
-                authenticator.check_host(request.host or "", request.headers.get("Origin"))
+            if auth is not None:
+                auth.check_host(request.host or "", request.headers.get("Origin"))
             response = await handler(request)
         except ApiError as problem:
+            # A request without a token is no guess: it is answered at once.
             if problem.slug == "unauthenticated" and "Authorization" in request.headers:
                 failures.record(request)
-                problem = await failures.record_slow(problem)
+                problem = await failures.delayed(problem)
             response = _problem(problem)
         except web.HTTPException as error:
             response = _problem(_of(error))
@@ -162,7 +161,7 @@ def _guarded(authenticator: Authenticator | None) -> Middleware:
             raise
         except Exception:
             log.exception("%s %s failed", request.method, request.rel_url.path)
-            response = _problem(ApiError("internal-error", "the log of the proxy says more"))
+            response = _problem(ApiError("internal-error", "see the log of the proxy"))
         if not response.prepared:
             response.headers.update(HEADERS)
         return response
@@ -171,42 +170,42 @@ def _guarded(authenticator: Authenticator | None) -> Middleware:
 
 
 def _from(request: web.Request) -> str:
-    """The address that a request came from."""
+    """The client address of a request."""
     return plain(request.remote or "")
 
 
 def _problem(problem: ApiError) -> web.Response:
-    return web.Response(
-        body=problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=dict(problem.headers)
-    )
+    headers = dict(problem.headers)
+    return web.Response(body=problem.body(), status=problem.status, content_type=CONTENT_TYPE, headers=headers)
 
 
 def _of(error: web.HTTPException) -> ApiError:
-    """Aiohttp's own answers as problems."""
+    """An aiohttp error as a problem."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         return ApiError("method-not-allowed", headers={"Allow": ", ".join(sorted(error.allowed_methods))})
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return ApiError("too-large", f"at most {MAX_BODY_BYTES} bytes")
     if error.status == web.HTTPNotFound.status_code:
-        return ApiError("not-found", "GET /docs tells what there is")
+        return ApiError("not-found", "GET /docs lists all paths")
     return ApiError("malformed", error.reason)
 
 
-async def _operate(authenticator: Authenticator, operation: Operation, request: web.Request) -> web.StreamResponse:
-    actor = authenticator.authenticate(request.headers.get("Authorization"), _from(request))
-    authenticator.authorize(actor, operation.role)
+async def _operate(auth: Authenticator, operation: Operation, request: web.Request) -> web.StreamResponse:
+    actor = auth.authenticate(request.headers.get("Authorization"), _from(request))
+    auth.authorize(actor, operation.role)
     call = await _call(operation, request, actor)
     if operation.role == "write":
-        call.views.started()
+        call.views.require_started()
+        # Readers and renderings pause while a change is made.
         with call.views.plane.rollouts.precedence.change():
-            written = EncodedResponse.of(await operation.run(call))
-        return await send_response(request, written, HEADERS)
-    return await request.app[READING].answer(request, operation, call, HEADERS)
+            encoded = EncodedResponse.of(await operation.run(call))
+        return await send_response(request, encoded, HEADERS)
+    return await request.app[READERS].answer(request, operation, call, HEADERS)
 
 
 async def _call(operation: Operation, request: web.Request, actor: Actor) -> ApiCall:
     body: object = {} if operation.optional else None
-    if operation.body is not None and not (operation.optional and not request.can_read_body):
+    if operation.body is not None and (request.can_read_body or not operation.optional):
         if request.content_type != "application/json":
             raise ApiError("not-json", "send Content-Type: application/json")
         try:
@@ -225,26 +224,24 @@ async def _call(operation: Operation, request: web.Request, actor: Actor) -> Api
 
 
 def parsed(data: bytes) -> object:
-    """JSON in UTF-8. Raises `ApiError`."""
+    """Decode JSON in UTF-8. Raises `ApiError`."""
     try:
         return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise ApiError("malformed", "the body is not JSON in UTF-8") from None
 
 
-async def _events(authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
-    actor = authenticator.authenticate(request.headers.get("Authorization"), _from(request))
-    authenticator.authorize(actor, "read")
-    owner = actor.name if authenticator.guarded else ""
+async def _events(auth: Authenticator, request: web.Request) -> web.StreamResponse:
+    actor = auth.authenticate(request.headers.get("Authorization"), _from(request))
+    auth.authorize(actor, "read")
+    owner = actor.name if auth.guarded else ""
     return await stream(request, request.app[VIEWS_KEY].plane.events, HEADERS, owner)
 
 
-async def _openapi(authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
-    return await send_response(request, request.app[READING].openapi(guarded=authenticator.guarded), HEADERS)
-
-
-async def _docs(authenticator: Authenticator, request: web.Request) -> web.StreamResponse:
-    return await send_response(request, request.app[READING].docs(guarded=authenticator.guarded), HEADERS)
+async def _document(
+    auth: Authenticator, made: Callable[..., EncodedResponse], request: web.Request
+) -> web.StreamResponse:
+    return await send_response(request, made(request.app[READERS], guarded=auth.guarded), HEADERS)
 
 
 async def _healthz(_: web.Request) -> web.Response:
@@ -260,4 +257,4 @@ async def _readyz(request: web.Request) -> web.Response:
 
 async def _metrics(request: web.Request) -> web.StreamResponse:
     form = exposition.negotiate(request.headers.get("Accept", ""))
-    return await request.app[SCRAPES].answer(request, form, HEADERS)
+    return await request.app[METRICS].answer(request, form, HEADERS)

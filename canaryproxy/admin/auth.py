@@ -1,4 +1,4 @@
-"""Who may do what: tokens and hosts. Pure."""
+"""Authentication and authorization by token, and the check of `Host` and `Origin`. Pure."""
 
 import hashlib
 import hmac
@@ -11,11 +11,11 @@ from canaryproxy.config.schema.admin import AdminConfig, TokenConfig
 from canaryproxy.control.route_states import Actor
 
 ANONYMOUS = "anyone"
-"""The actor where no tokens are configured."""
+"""Name of the actor where no tokens are configured."""
 
 
 class Authenticator:
-    """Decides on requests to the admin API by its config of the moment."""
+    """Checks requests to the admin API against its current configuration."""
 
     def __init__(self, config: Callable[[], AdminConfig | None]) -> None:
         self._config = config
@@ -25,26 +25,22 @@ class Authenticator:
 
     @property
     def guarded(self) -> bool:
-        """Whether tokens are needed."""
+        """Whether tokens are required."""
         config = self._config()
         return config is not None and not config.open
 
     def check_host(self, host: str, origin: str | None) -> None:
-        """Refuse what a web page sends through its visitor's browser. Raises `ApiError`.
-
-        With tokens any name will do: a browser that was tricked has none to send.
-        """
+        """Refuse cross-site requests and DNS rebinding. Raises `ApiError`."""
+        # With tokens any host name is accepted: a tricked browser has no token to send.
         config = self._config()
         name = _hostname(host)
         if config is not None and config.open and not _is_local(name) and name not in config.hosts:
-            raise ApiError(
-                "unknown-host", f"add it to server.admin.hosts, or call the API by its address: {name[:100]}"
-            )
+            raise ApiError("unknown-host", f"add {name[:100]} to server.admin.hosts, or use the API's IP address")
         if origin is not None and origin.partition("://")[2] != host:
             raise ApiError("cross-site")
 
     def authenticate(self, authorization: str | None, address: str) -> Actor:
-        """Who sends this header from this address. Raises `ApiError`."""
+        """The actor of an `Authorization` field and a client address. Raises `ApiError`."""
         config = self._config()
         if config is None or config.open:
             return Actor(ANONYMOUS, "write", address)
@@ -54,18 +50,19 @@ class Authenticator:
             return Actor(token.name, token.role, address)
         raise ApiError(
             "unauthenticated",
-            "send Authorization: Bearer TOKEN" if authorization is None else "this token is not known",
+            "send Authorization: Bearer TOKEN" if authorization is None else "unknown token",
             headers={"WWW-Authenticate": 'Bearer realm="canaryproxy"'},
         )
 
     def authorize(self, actor: Actor, role: str) -> None:
-        """Whether the actor has that role. Raises `ApiError`."""
+        """Require a role of the actor. Raises `ApiError`."""
         if role == "write" and actor.role != "write":
             raise ApiError("forbidden", f"{actor.name} may read only")
 
 
 def find(given: str, tokens: tuple[TokenConfig, ...]) -> TokenConfig | None:
-    """The token that was given. Takes the same time whichever it is, and whether it is one."""
+    """The token that matches, compared in constant time; None without a match."""
+    # All tokens are compared, as digests of one length: the time tells nothing about their number or length.
     digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
     found = None
     for token in tokens:
@@ -75,7 +72,7 @@ def find(given: str, tokens: tuple[TokenConfig, ...]) -> TokenConfig | None:
 
 
 def _hostname(host: str) -> str:
-    """The name in a Host field, without port and brackets; empty where there is none."""
+    """The name in a Host field without port and brackets; empty if invalid."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

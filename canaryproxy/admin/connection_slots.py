@@ -1,9 +1,9 @@
-"""Who may stay connected to a listener of the control plane, and who gives way. Pure.
+"""Connection slots of a control plane listener: admission and eviction. Pure.
 
-A connection is idle until its request head is complete, and again after its answer. Where all places are taken, the
-one that has been idle for longest gives way, of the address that has the most connections. No address has more than
-its share, and requests under way never take all places, so that a newcomer always finds one. Where no more requests
-may be under way, the one whose client has not taken its answer for longest gives way.
+A connection is idle until its request head is complete, and again after its response. When all slots are taken, the
+longest idle connection of the address with the most connections is evicted. No address gets more than its share, and
+requests in flight never take all slots, so that a newcomer always finds a slot. When the limit of requests in flight
+is reached, the connection whose client has not read its response for longest is evicted.
 """
 
 import itertools
@@ -11,9 +11,17 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+TURNOVER_SECONDS = 0.25
+"""If all slots change hands within this time, a silent newcomer would be evicted before it sends: it is refused."""
+
+STRETCHES = 5
+"""Parts of `TURNOVER_SECONDS`. One part decides: a flood overflows the accept queue within 0.1 s."""
+
+STRETCH_SECONDS = TURNOVER_SECONDS / STRETCHES
+
 
 class _Address(Generic[T]):
-    """The connections of one address: how many, how many of them busy, and those that are idle, longest first."""
+    """The connections of one address: total, busy, and the idle ones, longest idle first."""
 
     __slots__ = ("busy", "idle", "name", "rank", "total")
 
@@ -24,9 +32,7 @@ class _Address(Generic[T]):
 
 
 class ControlSlots(Generic[T]):
-    """Room for `most` connections, with requests under way on at most `busy` of them. An address has at most `share`
-    of the places and `busy_share` of the requests.
-    """
+    """Slots for `most` connections and `busy` requests in flight; `share` and `busy_share` of them per address."""
 
     def __init__(self, most: int, busy: int, share: int, busy_share: int) -> None:
         self._most = most
@@ -37,6 +43,7 @@ class ControlSlots(Generic[T]):
         self._addresses: dict[str, _Address[T]] = {}
         self._idle: dict[T, float] = {}
         self._stalled: dict[T, float] = {}
+        # By number of connections: addresses that have an idle one. `_top` is the highest that is not empty.
         self._ranks: list[dict[str, _Address[T]]] = [{} for _ in range(most + 2)]
         self._top = 0
 
@@ -47,7 +54,7 @@ class ControlSlots(Generic[T]):
         return len(self._of)
 
     def take(self, one: T, address: str, now: float) -> T | None:
-        """`one` has connected. Which connection has to end for it: none, another, or itself where nothing gives way."""
+        """Take a slot for `one`. Returns the connection to close: None, another one, or `one` if no other is idle."""
         mine = self._addresses.get(address)
         victim = None
         if mine is not None and mine.total >= self._share:
@@ -69,8 +76,8 @@ class ControlSlots(Generic[T]):
         return victim
 
     def exceeds_share(self, address: str) -> bool:
-        """Whether there is no room for one more of this address but the place of another of it, or of one that is as
-        big, or it has its equal part of all places already.
+        """Whether a newcomer of this address could only replace a connection of the same address or of one as large, or
+        the address already has an equal part of all slots.
         """
         mine = self._addresses.get(address)
         if mine is None:
@@ -81,11 +88,12 @@ class ControlSlots(Generic[T]):
         return big and len(self._of) >= self._most
 
     def begin(self, one: T) -> T | None:
-        """A request of `one` is under way. Which connection has to end for it, as `take`; itself is not removed."""
+        """Start a request of `one`. Returns the connection to close for it, as `take`; `one` itself keeps its slot."""
         mine = self._of.get(one)
         if mine is None or one not in self._idle:
             return None
         victim: T | None = None
+        # A stalled connection may be idle already: its response is complete but not read.
         stalled = (other for other in self._stalled if other not in self._idle)
         if mine.busy >= self._busy_share:
             victim = next((other for other in stalled if self._of[other] is mine), one)
@@ -102,7 +110,7 @@ class ControlSlots(Generic[T]):
         return victim
 
     def end(self, one: T, now: float) -> None:
-        """The answer of `one` is made; it is idle again, since now."""
+        """The response of `one` is complete; it is idle since `now`."""
         mine = self._of.get(one)
         if mine is None:
             return
@@ -116,17 +124,17 @@ class ControlSlots(Generic[T]):
         self._rank(mine)
 
     def stall(self, one: T, now: float) -> None:
-        """The client of `one` does not take its answer, for now."""
+        """The client of `one` stopped reading its response."""
         if one in self._of:
             self._stalled.setdefault(one, now)
 
     def flow(self, one: T, now: float) -> None:
-        """It takes it again. Where the answer is made already, it is idle since now."""
+        """The client reads again. If the response is complete, the connection is idle since `now`."""
         if self._stalled.pop(one, None) is not None and one in self._idle:
             self.end(one, now)
 
     def release(self, one: T) -> None:
-        """It is gone. Nothing happens where it is so already."""
+        """Free the slot of `one`; idempotent."""
         mine = self._of.pop(one, None)
         if mine is None:
             return
@@ -141,33 +149,31 @@ class ControlSlots(Generic[T]):
             del self._addresses[mine.name]
 
     def idle_since(self, moment: float) -> list[T]:
-        """Those that have been idle from before `moment` on; they are gone now."""
+        """Release the connections that are idle since `moment` or longer, and return them."""
         found = list(itertools.takewhile(lambda one: self._idle[one] <= moment, self._idle))
         for one in found:
             self.release(one)
         return found
 
     def stalled_since(self, moment: float) -> list[T]:
-        """Those whose clients have not taken their answers from before `moment` on."""
+        """Connections whose clients have not read since `moment` or longer."""
         return list(itertools.takewhile(lambda one: self._stalled[one] <= moment, self._stalled))
 
     def free_slots(self, most: int) -> list[T]:
-        """The longest idle, where descriptors have run out; they are gone now."""
+        """Release up to `most` connections, longest idle first, and return them: file descriptors have run out."""
         found = list(self._idle)[:most]
         for one in found:
             self.release(one)
         return found
 
     def _longest_idle(self, otherwise: T) -> T:
-        """Of the address that has the most, among those that have an idle one."""
+        """The longest idle connection of the largest address that has an idle one; else `otherwise`."""
         if not self._top:
             return otherwise
         return next(iter(next(iter(self._ranks[self._top].values())).idle))
 
     def _rank(self, mine: _Address[T]) -> None:
-        """Where it stands among the addresses that have an idle connection: by how many connections it has. So the
-        biggest is found without a search, however many addresses there are.
-        """
+        """File an address under its number of connections if any is idle: the largest is found without a search."""
         rank = mine.total if mine.idle else 0
         if rank != mine.rank:
             if mine.rank:
@@ -178,3 +184,32 @@ class ControlSlots(Generic[T]):
             self._top = max(self._top, rank)
         while self._top and not self._ranks[self._top]:
             self._top -= 1
+
+
+class Turnover:
+    """Counts connections that were evicted for a newcomer or refused in its place, to detect a flood."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._since = 0.0
+        self._count = 0
+        self._before = 0
+
+    def __repr__(self) -> str:
+        return f"<Turnover {self._before} in {STRETCH_SECONDS} s, of {self._places} places>"
+
+    def add(self, now: float, count: int = 1) -> None:
+        """Count `count` more at time `now`."""
+        self._turn(now)
+        self._count += count
+
+    def whole(self, now: float) -> bool:
+        """Whether all slots would change hands within `TURNOVER_SECONDS`, by the rate of this or the last stretch."""
+        self._turn(now)
+        return max(self._before, self._count) * STRETCHES >= self._places
+
+    def _turn(self, now: float) -> None:
+        """Start a new stretch where the last one is over."""
+        if now - self._since >= STRETCH_SECONDS:
+            self._before = self._count if now - self._since < 2 * STRETCH_SECONDS else 0
+            self._since, self._count = now, 0

@@ -1,4 +1,4 @@
-"""Server-Sent Events: what happens, as it happens (WHATWG HTML, 9.2)."""
+"""Server-Sent Events (WHATWG HTML, 9.2): the stream of state changes."""
 
 import asyncio
 import json
@@ -7,18 +7,17 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from canaryproxy.admin.problems import ApiError
-from canaryproxy.admin.receive_window import MIN_PIECE_BYTES, ReceiveWindow, WindowSample, cut, piece, read_window
-from canaryproxy.admin.slow_writes import deliver
+from canaryproxy.admin.receive_window import MIN_PIECE_BYTES, ReceiveWindow, cut, deliver, piece, read_window
 from canaryproxy.control.events import EventBus, PublishedEvent, Queue
 from canaryproxy.model.client import client_prefix
 
+Headers = Mapping[str, str]
+
 HEARTBEAT_SECONDS = 2.0
-"""Seconds between two comments, which show a client that the stream lives, and us whether the client reads."""
+"""Interval of comments: they keep the stream alive and show whether the client reads."""
 
 OPENING = 4
-"""Heartbeats at the beginning that are as large as `OPENING_PIECE`: one that never reads is found soon, also where its
-buffers are large.
-"""
+"""First heartbeats, enlarged to `OPENING_PIECE` bytes: a client that never reads is detected early despite buffers."""
 OPENING_PIECE = 64 * 1024
 
 COMMENT = b": still here\n"
@@ -26,25 +25,20 @@ PADDING = b":" + b" " * 1022 + b"\n"
 
 
 def encode_event(event: PublishedEvent) -> bytes:
-    """An event on the wire."""
-    schema: dict[str, object] = {"at": event.at}
+    """An event in wire format."""
+    data: dict[str, object] = {"at": event.at}
     if event.route:
-        schema["route"] = event.route
-    data = json.dumps({**schema, **event.detail})
-    return f"id: {event.number}\nevent: {event.kind}\ndata: {data}\n\n".encode()
+        data["route"] = event.route
+    return f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps({**data, **event.detail})}\n\n".encode()
 
 
 def heartbeat(size: int) -> bytes:
-    """A comment of so many bytes, about, in lines that any client can hold."""
+    """A comment of about `size` bytes, in lines short enough for any client."""
     return COMMENT + PADDING * -(-size // len(PADDING)) + b"\n"
 
 
-async def stream(
-    request: web.Request, events: EventBus, headers: Mapping[str, str], owner: str = ""
-) -> web.StreamResponse:
-    """Tell one client everything from now on, until it goes, falls behind, does not read, gives way, or we end. `owner`
-    is its token's name. Raises `ApiError`.
-    """
+async def stream(request: web.Request, events: EventBus, headers: Headers, owner: str = "") -> web.StreamResponse:
+    """Send new events until the client disconnects or is evicted. `owner`: name of its token. Raises `ApiError`."""
     queue = events.subscribe(client_prefix(request.remote or ""), owner)
     if queue is None:
         raise ApiError("too-many-listeners", headers={"Retry-After": "10"})
@@ -59,7 +53,7 @@ async def stream(
 
 
 async def _pass_on(request: web.Request, response: web.StreamResponse, events: EventBus, queue: Queue) -> None:
-    """Everything until the end. Raises `ConnectionResetError` where the client does not read."""
+    """Send events and heartbeats. Raises `ConnectionResetError` if the client does not read."""
     loop, reading = asyncio.get_running_loop(), ReceiveWindow()
     beat, beats = loop.time() + HEARTBEAT_SECONDS, 0
     while True:
@@ -69,6 +63,7 @@ async def _pass_on(request: web.Request, response: web.StreamResponse, events: E
         except TimeoutError:
             beat = loop.time() + HEARTBEAT_SECONDS
             size, beats = _watch_client(request, reading), beats + 1
+            # Lagging streams are evicted first when all places are taken.
             events.lags(queue, lags=reading.lags)
             await deliver(request, response, heartbeat(max(size, OPENING_PIECE) if beats <= OPENING else size))
             continue
@@ -78,21 +73,16 @@ async def _pass_on(request: web.Request, response: web.StreamResponse, events: E
 
 
 def _watch_client(request: web.Request, reading: ReceiveWindow) -> int:
-    """Cut off a client that does not read, with `ConnectionResetError`; else how many bytes the next heartbeat has."""
-    seen = _client_state(request)
-    if seen is None:
-        return MIN_PIECE_BYTES
-    if not reading.update(seen):
-        if request.transport is not None:
-            cut(request.transport)
-        raise ConnectionResetError("the client does not read")
-    return piece(seen)
-
-
-def _client_state(request: web.Request) -> WindowSample | None:
-    """What TCP says of its client; None where it says nothing."""
-    sock = None if request.transport is None else request.transport.get_extra_info("socket")
+    """Bytes of the next heartbeat. Disconnects a client that does not read and raises `ConnectionResetError`."""
+    transport = request.transport
+    sock = None if transport is None else transport.get_extra_info("socket")
     try:
-        return None if sock is None else read_window(sock.fileno())
+        sample = None if sock is None else read_window(sock.fileno())
     except (OSError, ValueError):
-        return None
+        sample = None
+    if sample is None or transport is None:
+        return MIN_PIECE_BYTES
+    if not reading.update(sample):
+        cut(transport)
+        raise ConnectionResetError("the client does not read")
+    return piece(sample)

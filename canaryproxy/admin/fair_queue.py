@@ -1,7 +1,7 @@
-"""Readers take turns: one runs at a time, and others have the loop between two of them.
+"""Limits on concurrent readers: a queue that serves one at a time, and a quota per address.
 
-Without that, all who have asked by the time the loop looks are answered in one go, and a change waits for all of them.
-Few may wait; more are refused at once, with 503, so that what waits takes no memory without bound.
+Without the queue all pending reads would run in one turn of the event loop, and a change would wait for all of them.
+The queue is short; further readers are refused with 503, so that memory stays bounded.
 """
 
 import asyncio
@@ -13,20 +13,19 @@ from canaryproxy.admin.problems import ApiError
 from canaryproxy.control.controller import ChangePriority
 
 MAX_WAITING = 64
-"""Readers that wait for their turn."""
+"""Length of the queue."""
 
 RETRY_AFTER_SECONDS = "1"
-"""Seconds after which those who are refused may ask again."""
 
 
 def too_many_readers(what: str, counts: MutableMapping[str, int]) -> ApiError:
-    """What one more is answered; it is counted."""
+    """The refusal of a reader, counted under `what`."""
     counts[what] = counts.get(what, 0) + 1
-    return ApiError("too-many-readers", "ask again in a second", headers={"Retry-After": RETRY_AFTER_SECONDS})
+    return ApiError("too-many-readers", "retry in a second", headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
 class FairQueue:
-    """Turns of those who read `what`. Who is refused is counted in `counts`."""
+    """Serves readers of `what` one at a time. Refused readers are counted in `counts`."""
 
     def __init__(self, what: str, precedence: ChangePriority, counts: MutableMapping[str, int]) -> None:
         self._what = what
@@ -40,7 +39,7 @@ class FairQueue:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """It is one's turn until the end of the block. Raises `ApiError`."""
+        """Wait for the turn and hold it until the end of the block. Raises `ApiError` if the queue is full."""
         if self._waiting >= MAX_WAITING:
             raise too_many_readers(self._what, self._counts)
         self._waiting += 1
@@ -51,13 +50,13 @@ class FairQueue:
         try:
             await self._precedence.yield_to_changes()
             yield
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # others run on the event loop before the next reader
         finally:
             self._lock.release()
 
 
 class ReaderQuota:
-    """Room for `most`, of which one address may take `each`. Who is refused is counted in `counts`."""
+    """At most `most` readers, `each` per address. Refused readers are counted in `counts`."""
 
     def __init__(self, what: str, most: int, each: int, counts: MutableMapping[str, int]) -> None:
         self._what = what
@@ -70,18 +69,18 @@ class ReaderQuota:
         return f"<ReaderQuota for {self._most}, {self._inside.total()} inside>"
 
     def full(self, address: str) -> bool:
-        """Whether there is no room for one more of that address, no matter how many others there are."""
+        """Whether the address has used its share."""
         return self._inside[address] >= self._each
 
     @property
-    def has_waiters(self) -> bool:
-        """Whether there is no room for anybody."""
+    def exhausted(self) -> bool:
+        """Whether all places are taken."""
         return self._inside.total() >= self._most
 
     @contextlib.contextmanager
     def entered(self, address: str) -> Iterator[None]:
-        """Be inside until the end of the block. Raises `ApiError`."""
-        if self._inside[address] >= self._each or self._inside.total() >= self._most:
+        """Take a place until the end of the block. Raises `ApiError` if there is none."""
+        if self.full(address) or self.exhausted:
             raise too_many_readers(self._what, self._counts)
         self._inside[address] += 1
         try:

@@ -1,6 +1,4 @@
-"""The listeners of the control plane together: the admin API, the probes' port and the probes' Unix socket. Each has
-places of its own, so that a flood of one takes none of another's.
-"""
+"""The listeners of the control plane, each with its own connection slots: a flood of one does not block another."""
 
 import asyncio
 import logging
@@ -15,115 +13,104 @@ from canaryproxy.admin.accept_loop import AcceptLoop, ConnectionQuota, Reason
 from canaryproxy.processes.listen import Bound
 from canaryproxy.telemetry.read.metrics import ListenerFacts
 
+Address = tuple[str, int]
+
 log = logging.getLogger("canaryproxy")
 
 CLOSE_SECONDS = 1.0
-"""Seconds that calls under way may take at the end."""
+"""Time for requests in flight at shutdown."""
 LINGER_SECONDS = 2.0
-"""Seconds in which the body of a call that was answered without it is read all the same."""
+"""Time to drain the body of a request that was answered before its end."""
 
 LOCAL = 16
-"""Connections to the Unix socket: only probes of our own user come that way."""
+"""Connections to the Unix socket: only probes of the same user connect to it."""
 
 LOG_PERIOD_SECONDS = 10.0
-"""Seconds between two log lines about dropped connections."""
+"""Interval of log lines about dropped connections."""
 
 REASON_TEXTS: Mapping[Reason, str] = {
-    "evicted": "gave way to newer ones",
-    "header_timeout": "sent no whole request in time",
-    "header_too_large": "sent too large a request head",
-    "write_timeout": "did not take their answer",
-    "busy": "were refused, since too many requests were under way",
-    "silent": "came silent while all places changed hands within a moment, and were refused",
-    "no_descriptors": "were closed for want of descriptors",
+    "evicted": "evicted for newer connections",
+    "header_timeout": "sent no complete request in time",
+    "header_too_large": "sent a request head that is too large",
+    "write_timeout": "did not read their response",
+    "busy": "refused: too many requests in flight",
+    "silent": "refused: silent during a connection flood",
+    "no_descriptors": "closed: out of file descriptors",
 }
 
 
 class ControlListeners:
-    """Those of one instance."""
+    """All control plane listeners of one instance."""
 
     def __init__(self) -> None:
-        self._doors: list[AcceptLoop] = []
+        self._loops: list[AcceptLoop] = []
         self._runners: list[web.AppRunner] = []
-        self._files: list[Bound] = []
+        self._sockets: list[Bound] = []
         self._dropped: Counter[tuple[str, Reason]] = Counter()
         self._logged = -LOG_PERIOD_SECONDS
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<ControlListeners {self._doors}>"
+        return f"<ControlListeners {self._loops}>"
 
-    async def serve(
-        self, name: str, app: web.Application, sock: socket.socket, room: ConnectionQuota
-    ) -> tuple[str, int]:
-        """Serve an application; where."""
-        server = await self._server(app)
-        address: tuple[str, int] = sock.getsockname()[:2]
-        self._open(AcceptLoop(name, sock, room, time.monotonic, self._note), server)
+    async def serve(self, name: str, app: web.Application, sock: socket.socket, quota: ConnectionQuota) -> Address:
+        """Serve an application on a bound TCP socket. Returns its address."""
+        address: Address = sock.getsockname()[:2]
+        await self._open(app, name, sock, quota)
         return address
 
     async def serve_local(self, app: web.Application, bound: Bound, most: int = LOCAL) -> None:
-        """Serve an application on a Unix socket, to `most` at a time or fewer."""
-        self._files.append(bound)
-        server = await self._server(app)
-        self._open(
-            AcceptLoop("socket", bound.sock, ConnectionQuota.unshared(min(most, LOCAL)), time.monotonic, self._note),
-            server,
-        )
+        """Serve an application on a Unix socket, with at most `most` connections."""
+        self._sockets.append(bound)
+        await self._open(app, "socket", bound.sock, ConnectionQuota.unshared(min(most, LOCAL)))
 
     def facts(self) -> ListenerFacts:
-        """How many connections there are, and how many have been dropped."""
+        """Open and dropped connections for the metrics."""
         return ListenerFacts(
-            {accept_loop.name: accept_loop.connections for accept_loop in self._doors},
-            {
-                (accept_loop.name, reason): count
-                for accept_loop in self._doors
-                for reason, count in accept_loop.dropped.items()
-            },
+            {one.name: one.connections for one in self._loops},
+            {(one.name, reason): count for one in self._loops for reason, count in one.dropped.items()},
         )
 
     def close(self) -> None:
-        """Accept no more connections."""
+        """Stop accepting connections."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for bound in self._files:
+        for bound in self._sockets:
             bound.remove()
-        for accept_loop in self._doors:
+        for accept_loop in self._loops:
             accept_loop.close()
 
     async def cleanup(self) -> None:
-        """Close, and end what is under way."""
+        """Close, and end requests in flight."""
         self.close()
         for running in self._runners:
             await running.cleanup()
 
-    async def _server(self, app: web.Application) -> web.Server:
+    async def _open(self, app: web.Application, name: str, sock: socket.socket, quota: ConnectionQuota) -> None:
         running = web.AppRunner(
             app, access_log=None, shutdown_timeout=CLOSE_SECONDS, handle_signals=False, lingering_time=LINGER_SECONDS
         )
         self._runners.append(running)
         await running.setup()
         if running.server is None:
-            raise RuntimeError("an application that was set up has no server")
-        return running.server
-
-    def _open(self, accept_loop: AcceptLoop, server: web.Server) -> None:
-        self._doors.append(accept_loop)
-        accept_loop.open(server)
+            raise RuntimeError("the application has no server after setup")
+        accept_loop = AcceptLoop(name, sock, quota, time.monotonic, self._note)
+        self._loops.append(accept_loop)
+        accept_loop.open(running.server)
 
     def _note(self, name: str, reason: Reason, count: int) -> None:
-        """Count them for the next line."""
+        """Count dropped connections for the next log line."""
         self._dropped[name, reason] += count
         if self._timer is None:
             wait = max(self._logged + LOG_PERIOD_SECONDS - time.monotonic(), 0.0)
-            self._timer = asyncio.get_running_loop().call_later(wait, self._say)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._log)
 
-    def _say(self) -> None:
+    def _log(self) -> None:
         self._timer, self._logged = None, time.monotonic()
         found, self._dropped = self._dropped, Counter()
         for name in dict.fromkeys(name for name, _ in found):
             counts: dict[str, object] = {reason: count for (of, reason), count in found.items() if of == name}
             parts = ", ".join(f"{count} {REASON_TEXTS[reason]}" for (of, reason), count in found.items() if of == name)
             fields = {"listener": name, **counts}
-            log.warning("connections to the %s listener: %s", name, parts, extra={"fields": fields})
+            log.warning("connections dropped by the %s listener: %s", name, parts, extra={"fields": fields})

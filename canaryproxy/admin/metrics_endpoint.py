@@ -1,9 +1,9 @@
-"""`/metrics`: one rendering at a time for all who scrape, kept for a second, and sent without a copy for each of them.
-A change is seen at once: a rendering that was begun before it is not kept for those who come after it.
+"""`/metrics`: one rendering at a time, cached for a second and shared by all scrapers without copies. A change is
+visible at once: a rendering that began before the change is not used after it.
 
-Anybody who reaches the port may ask, and a rendering costs what a thousand requests do. Between two pieces others have
-their turn, and what changes traffic goes first. Few are answered at a time, and fewer of one address. Who reads slowly
-is given up, sooner where old renderings would take too much memory for him, or where there is no room for one more.
+Anyone who reaches the port may scrape, and a rendering costs as much as a thousand requests. So rendering yields to
+the event loop, changes of traffic have priority, and concurrent scrapers are limited in total and per address. Slow
+readers are disconnected, earlier when old renderings take too much memory or a place is needed.
 """
 
 import asyncio
@@ -16,41 +16,38 @@ from time import perf_counter
 from aiohttp import web
 
 from canaryproxy.admin.fair_queue import ReaderQuota
+from canaryproxy.admin.receive_window import send_pieces
 from canaryproxy.admin.single_flight import SingleFlight
-from canaryproxy.admin.slow_writes import deliver
 from canaryproxy.control.controller import ChangePriority
 from canaryproxy.model.client import client_prefix
 from canaryproxy.telemetry.read import exposition
 from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
 from canaryproxy.telemetry.read.metrics import InstanceFacts
 
+Headers = Mapping[str, str]
+
 CACHE_SECONDS = 1.0
-"""Seconds for which a rendering is kept, from the moment its facts were read."""
+"""Lifetime of a rendering from the moment its input was read."""
 
 TURN_SECONDS = 0.002
-"""Seconds of rendering between two turns of others. Fewer pieces at a time, and a flood of requests, of which each turn
-takes some, would make a rendering take as many turns as it has pieces.
-"""
+"""Time of rendering between two yields to the event loop. Shorter turns let a flood of requests delay a rendering."""
 
 MAX_READERS = 64
-"""Scrapers that are answered at a time, those who wait for the rendering included."""
+"""Concurrent scrapers, including those that wait for the rendering."""
 
 MAX_PER_ADDRESS = 16
-"""How many of them may have the same address."""
+"""Concurrent scrapers of one address."""
 
-TIMEOUT_SECONDS = 30.0
-"""Seconds in which the whole answer is to be taken."""
-
-SLOW = 1.0
-"""Seconds of reading after which a scraper gives way to one more, of its own address where that has its share."""
+SLOW_SECONDS = 1.0
+"""Time of reading after which a scraper may be evicted for a new one."""
 
 MAX_BUFFERED_BYTES = 32 * 1024 * 1024
-"""Bytes of renderings that are held for those who have not read them. One is held in any case."""
+"""Bytes of renderings kept for scrapers that still read them. One is kept in any case."""
 
 
 @dataclass(slots=True, eq=False)
 class ScrapeReader:
-    """One who gets a rendering."""
+    """A scraper that reads a rendering."""
 
     request: web.Request
     rendering: Exposition
@@ -60,9 +57,7 @@ class ScrapeReader:
 
 
 class MetricsEndpoint:
-    """Answers all who scrape. `facts` are read for each rendering, on the clock `now`; `state` is another one after
-    each change.
-    """
+    """Responds to scrapers. `facts` is read for each rendering; `state` returns another value after each change."""
 
     def __init__(
         self,
@@ -75,7 +70,7 @@ class MetricsEndpoint:
         self._facts = facts
         self._precedence = precedence
         self._sharing = SingleFlight("a rendering of the metrics", self._render, now, CACHE_SECONDS, state)
-        self._room = ReaderQuota("metrics", MAX_READERS, MAX_PER_ADDRESS, refused)
+        self._quota = ReaderQuota("metrics", MAX_READERS, MAX_PER_ADDRESS, refused)
         self._readers: dict[ScrapeReader, None] = {}
         self._held: list[Exposition] = []
 
@@ -84,43 +79,37 @@ class MetricsEndpoint:
 
     @property
     def under_way(self) -> int:
-        """How many answers are being sent."""
+        """Number of responses being sent."""
         return len(self._readers)
 
-    async def answer(
-        self, request: web.Request, form: ExpositionFormat, headers: Mapping[str, str]
-    ) -> web.StreamResponse:
-        """Answer one. Raises `Problem`."""
+    async def answer(self, request: web.Request, form: ExpositionFormat, headers: Headers) -> web.StreamResponse:
+        """Respond to a scraper. Raises `ApiError`."""
         address = client_prefix(request.remote or "")
         await self._evict_reader(address)
-        with self._room.entered(address):
+        with self._quota.entered(address):
             response = web.StreamResponse(headers={"Content-Type": form.content_type, **headers})
-            if request.method == "HEAD":
+            if request.method == "HEAD":  # the length would cost a rendering
                 await response.prepare(request)
                 return response
             rendering = await self._sharing.get()
             reader = ScrapeReader(request, rendering, address, asyncio.get_running_loop().time())
-            response.content_length = reader.rendering.length(form)
+            response.content_length = rendering.length(form)
             self._readers[reader] = None
             try:
-                async with asyncio.timeout(TIMEOUT_SECONDS):
-                    await self._send(reader, response, form)
-            except TimeoutError:
-                _cut(reader)
-                raise ConnectionResetError("the client reads too slowly") from None
+                await send_pieces(request, response, rendering.blocks(form), self._precedence.breathe)
             finally:
                 self._readers.pop(reader, None)
                 reader.gone.set()
             return response
 
     async def _evict_reader(self, address: str) -> None:
-        """Where there is no room for one more, a slow one is given up: of this address where that has its share, else
-        of the one that has the most; of these the one that has been reading for longest.
+        """If no place is free, disconnect the slow reader that has read for longest: of this address if it has used its
+        share, else of the address with the most readers.
         """
-        full = self._room.full(address)
-        if not full and not self._room.has_waiters:
+        full = self._quota.full(address)
+        if not full and not self._quota.exhausted:
             return
-        before = asyncio.get_running_loop().time() - SLOW
+        before = asyncio.get_running_loop().time() - SLOW_SECONDS
         slow = [one for one in self._readers if one.since <= before and (one.address == address or not full)]
         if not slow:
             return
@@ -128,16 +117,10 @@ class MetricsEndpoint:
         victim = max(slow, key=lambda one: counts[one.address])
         del self._readers[victim]
         _cut(victim)
+        # Its place is free once its handler has noticed the end.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SLOW):
+            async with asyncio.timeout(SLOW_SECONDS):
                 await victim.gone.wait()
-
-    async def _send(self, reader: ScrapeReader, response: web.StreamResponse, form: ExpositionFormat) -> None:
-        await response.prepare(reader.request)
-        for block in reader.rendering.blocks(form):
-            await deliver(reader.request, response, block)
-            await self._precedence.breathe()
-        await response.write_eof()
 
     async def _render(self) -> Exposition:
         pieces = []
@@ -153,7 +136,7 @@ class MetricsEndpoint:
         return made
 
     def _evict_renderings(self, made: Exposition) -> None:
-        """Give those up who hold the oldest renderings, where they and the new one are too much."""
+        """Disconnect readers of the oldest renderings if these exceed `MAX_BUFFERED_BYTES` with the new one."""
         self._held = [one for one in self._held if any(reader.rendering is one for reader in self._readers)]
         size = made.size + sum(one.size for one in self._held)
         while self._held and size > MAX_BUFFERED_BYTES:

@@ -1,57 +1,62 @@
-"""What the API takes and gives: these models check requests and are the OpenAPI's schemas.
-
-A rule's body is checked by the config's own readers; `rule_schema` describes it.
+"""Request and response bodies of the API: they validate requests and are the schemas of the OpenAPI document. Bodies of
+rules and canaries are validated by the readers of the configuration; `body_schemas` describes them.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from canaryproxy.admin import endpoints
 from canaryproxy.model.goal import MAX_VALUE
 from canaryproxy.model.table import FULL_WEIGHT
 
-Model = endpoints.Model
-Endpoints = endpoints.EndpointsDocument
-Failing = endpoints.FailingDocument
-
 ROUNDING_TOLERANCE = 1e-6
-"""Basis points by which a number may miss two decimals, as sums of floats do."""
+"""Basis points by which a float may differ from two decimals after arithmetic."""
+
+Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
+VerdictName = Literal["pass", "fail", "inconclusive"]
+VersionName = Literal["stable", "canary"]
+Change = Literal["better", "no difference shown", "worse"]
+FailureKind = Literal[
+    "status", "timeout", "refused", "reset", "closed", "unreachable", "dns", "tls", "not_http", "too_much", "other"
+]
+Rule = dict[str, Any]
+
+MAX_KEY_LENGTH = 4096
+"""Characters of an affinity key."""
 
 
 def two_decimals(value: object) -> object:
-    """Refuse what is no number of basis points. Raises `ValueError`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError("expected a number from 0 to 100 with at most two decimals")  # noqa: TRY004 - pydantic's way
-    points = value * (FULL_WEIGHT // 100)
-    if not 0 <= value <= 100 or abs(points - round(points)) > ROUNDING_TOLERANCE:
-        raise ValueError("expected a number from 0 to 100 with at most two decimals")
-    return float(value)
+    """A percentage that is a whole number of basis points. Raises `ValueError` for anything else."""
+    if not isinstance(value, bool) and isinstance(value, (int, float)) and 0 <= value <= 100:
+        points = value * (FULL_WEIGHT // 100)
+        if abs(points - round(points)) <= ROUNDING_TOLERANCE:
+            return float(value)
+    raise ValueError("expected a number from 0 to 100 with at most two decimals")
 
 
-Percent = Annotated[
-    float,
-    BeforeValidator(two_decimals),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01}),
-]
+PERCENT_SCHEMA = WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01})
+Percent = Annotated[float, BeforeValidator(two_decimals), PERCENT_SCHEMA]
 
 
-Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
+class Model(BaseModel):
+    """Strict types, no unknown fields, immutable."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class WeightBody(Model):
-    """The canary's share."""
+    """The canary's weight."""
 
-    canary: Percent = Field(description="Percent to the canary, at most two decimals.", examples=[12.5])
+    canary: Percent = Field(description="Percentage of requests for the canary, at most two decimals.", examples=[12.5])
 
     @property
     def basis_points(self) -> int:
-        """As the table has it."""
+        """The weight in basis points."""
         return round(self.canary * (FULL_WEIGHT // 100))
 
 
 class Weight(Model):
-    """A weight that every worker follows."""
+    """A weight that every worker uses. Percent."""
 
     route: str
     canary: float
@@ -60,75 +65,121 @@ class Weight(Model):
     source: Literal["file", "api", "rollout"]
 
 
-Rule = dict[str, Any]
-
-
 class StorageDocument(Model):
-    """How what is changed while it runs is kept. `too_new`: the file is of a newer version, so every canary is off and
-    changes are refused; `unreadable` and `damaged`: every canary is off until that is decided; `unwritable`: changes
-    are refused at present.
+    """Condition of the state file. `too_new`: written by a newer version; every canary is off, changes are refused.
+    `unreadable`, `damaged`: every canary is off until an operator decides. `unwritable`: changes are refused for now.
     """
 
     condition: Literal["ok", "unwritable", "unreadable", "too_new", "damaged"]
-    detail: str | None = Field(description="What is wrong, null where nothing is.")
+    detail: str | None = Field(description="What is wrong; null if nothing is.")
+
+
+class HealthCheckDocument(Model):
+    """Result of the last health checks of an endpoint. Times in seconds since 1970."""
+
+    passed: bool = Field(description="Whether the last check passed. `state` changes only after several alike.")
+    reason: str | None = Field(description="Why the check failed; null if it passed.")
+    kind: FailureKind | None = Field(description="The reason as a word; `closed`: the response was cut off.")
+    since: float = Field(description="Time of the first of the consecutive checks with this result.")
+    consecutive: int = Field(description="Number of consecutive checks with this result.")
+    at: float = Field(description="Time of the last check.")
+
+
+class EndpointDocument(Model):
+    """An endpoint and its state. `ejected`: out of rotation after failed requests."""
+
+    endpoint: str
+    name: str
+    state: Literal["healthy", "unhealthy", "ejected", "unknown"]
+    check: HealthCheckDocument | None = Field(default=None, description="Null without health checks.")
+
+
+class EndpointsDocument(Model):
+    """The endpoints of both versions."""
+
+    stable: list[EndpointDocument]
+    canary: list[EndpointDocument]
+
+
+class FailingDocument(Model):
+    """A failing metric source, webhook or host name of the route. Times in seconds since 1970."""
+
+    what: Literal["check", "resource", "hook", "notify", "name"]
+    name: str
+    reason: str
+    since: float
+    consecutive: int
+    at: float
 
 
 class RouteDocument(Model):
-    """All that is known of a route. Weights in percent."""
+    """The full state of a route. Weights in percent."""
 
     route: str
     generation: int
     hosts: list[str]
     paths: list[str]
     affinity: str
-    canary: dict[str, Any] | None = Field(description="The canary as in the config; null where the route has none.")
-    canary_source: Literal["file", "api"] = Field(description="Who said what the canary is, or that there is none.")
-    weight: float = Field(description="Share configured for the canary.")
-    source: Literal["file", "api", "rollout"] = Field(description="Who said so.")
-    waiting_weight: float | None = Field(
-        description="A weight of the file that has no effect before the route is idle; null where none waits."
-    )
-    observed_weight: float | None = Field(description="Share measured over the last minute, null without requests.")
+    canary: dict[str, Any] | None = Field(description="The canary as in the configuration; null without a canary.")
+    canary_source: Literal["file", "api"] = Field(description="Where the canary was configured or removed.")
+    weight: float = Field(description="Configured weight of the canary.")
+    source: Literal["file", "api", "rollout"] = Field(description="Where the weight was set.")
+    waiting_weight: float | None = Field(description="Weight of the file that takes effect once the route is idle.")
+    observed_weight: float | None = Field(description="Weight measured over the last minute; null without requests.")
     phase: Phase
-    reason: str | None = Field(description="Why the canary is off, the rollout waits or has ended.")
+    reason: str | None = Field(description="Why the canary is off, or the rollout is paused or has ended.")
     step: int | None
-    rollout_id: str | None = Field(description="Of the rollout under way or the one that has ended here; null in idle.")
-    stable_version: str | None = Field(description="What stable is called, null where that is not known.")
-    canary_version: str | None = Field(description="What the canary is called, null where that is not known.")
-    verdict: Literal["pass", "fail", "inconclusive"]
+    rollout_id: str | None = Field(description="Id of the current or last rollout; null in `idle`.")
+    stable_version: str | None = Field(description="Version of stable; null if unknown.")
+    canary_version: str | None = Field(description="Version of the canary; null if unknown.")
+    verdict: VerdictName
     rules: list[Rule]
     rules_source: Literal["file", "api"]
-    endpoints: Endpoints
+    endpoints: EndpointsDocument
     state: StorageDocument
-    failing: list[Failing] = Field(
-        default=[], description="Whom this proxy asks or calls for the route, and who gives no good answer."
-    )
+    failing: list[FailingDocument] = Field(default=[], description="Dependencies of the route that fail.")
 
 
 class Routes(Model):
-    """Every route."""
+    """All routes."""
 
     generation: int
     routes: list[RouteDocument]
 
 
 class Rules(Model):
-    """The rules of a route, in order."""
+    """The rules of a route in order of evaluation."""
 
     rules: list[Rule]
     source: Literal["file", "api"]
 
 
 class RulesChanged(Rules):
-    """The rules that every worker follows."""
+    """Rules that every worker uses."""
 
     route: str
     generation: int
 
 
+class Canary(Model):
+    """The canary of a route as in the configuration; null without a canary."""
+
+    route: str
+    canary: dict[str, Any] | None
+    source: Literal["file", "api"] = Field(description="Where the canary was configured or removed.")
+
+
+class CanaryChanged(Canary):
+    """A canary that every worker uses."""
+
+    weight: float
+    phase: Phase
+    generation: int
+
+
 class GoalStats(Model):
-    """Business events of a goal. `users` had one at least; `per_request` and `per_user` are shares of the version's
-    requests and users.
+    """Business events of a goal. `users`: users with at least one event; `per_request`, `per_user`: events per request
+    and converted users per user of the version.
     """
 
     events: int
@@ -139,7 +190,7 @@ class GoalStats(Model):
 
 
 class StepUsers(Model):
-    """Distinct users of a version; `error` is the relative standard error, 0 where they are counted exactly."""
+    """Distinct users of a version. `error`: relative standard error, 0 for exact counts."""
 
     users: int
     failed: int
@@ -147,7 +198,7 @@ class StepUsers(Model):
 
 
 class StepDocument(Model):
-    """What users met since the weight is what it is, `seconds` ago."""
+    """Users since the last change of the weight, `seconds` ago."""
 
     weight: float
     seconds: float
@@ -156,7 +207,7 @@ class StepDocument(Model):
 
 
 class VersionStats(Model):
-    """What a version did. Times in seconds, within 1.1 %; null where nothing was measured."""
+    """Statistics of a version. Times in seconds, accurate to 1.1 %; null without measurements."""
 
     requests: int
     errors: int
@@ -168,45 +219,44 @@ class VersionStats(Model):
     p99: float | None
     in_flight: int
     users: int | None = Field(description="Distinct affinity users; null without affinity.")
-    users_failed: int | None = Field(description="Those of whom the version failed a request.")
-    users_error: float | None = Field(
-        description="Relative standard error of these two; 0 up to 100,000 users, which are counted exactly."
-    )
+    users_failed: int | None = Field(description="Users with at least one failed request.")
+    users_error: float | None = Field(description="Relative standard error of both; 0 up to 100,000 users.")
     goals: dict[str, GoalStats]
 
 
 class VersionsStats(Model):
-    """Both versions; the canary null where there is none."""
+    """Statistics of both versions; `canary` is null without a canary."""
 
     stable: VersionStats
     canary: VersionStats | None
 
 
 class Stats(Model):
-    """The last `window` seconds."""
+    """Statistics of the last `window` seconds."""
 
     route: str
     window: float
     versions: VersionsStats
-    step: StepDocument | None = Field(description="Users since the weight was last changed; null without affinity.")
+    step: StepDocument | None = Field(description="Users since the last change of the weight; null without affinity.")
 
 
 class SamplesDocument(Model):
-    """Units of both versions that were compared."""
+    """Number of samples of each version."""
 
     canary: int
     stable: int
 
 
 class CheckDocument(Model):
-    """One check. Values are of the weight as it is now, evidence is of all since the canary is judged and counts from
-    its threshold on. `interval` is where the ratio lies (95 %, at any time); an upper limit of null is none.
+    """The result of a check. Values are measured at the current weight; `evidence` covers the whole analysis, and
+    counts once it reaches `threshold`. `interval`: anytime-valid 95 % confidence interval of the ratio; an upper
+    limit of null is infinite.
     """
 
     name: str
-    verdict: Literal["pass", "fail", "inconclusive"]
+    verdict: VerdictName
     sentence: str
-    comparison: Literal["better", "no difference shown", "worse"] | None
+    comparison: Change | None
     canary: float | None
     stable: float | None
     ratio: float | None
@@ -215,58 +265,51 @@ class CheckDocument(Model):
     samples: SamplesDocument
     evidence: float | None
     threshold: float | None
-    better: float | None = Field(description="Evidence that the canary is better; 20 and more is reported as such.")
-    proof: float | None = Field(description="Evidence that it is no worse than allowed.")
+    better: float | None = Field(description="Evidence that the canary is better; reported from 20 on.")
+    proof: float | None = Field(description="Evidence that the canary is no worse than allowed.")
     proof_threshold: float | None
     missing: str
     action: Literal["rollback", "hold"]
     dry_run: bool
-    unknown: bool = Field(description="An external source does not answer.")
-    p: float | None = Field(description='For "worse": a p-value that may be looked at at any time.')
+    unknown: bool = Field(description="The external source does not answer.")
+    p: float | None = Field(description='Anytime-valid p-value for "worse".')
 
 
 class AnalysisDocument(Model):
-    """Whether the canary is worse, no different or better, and why. `seconds` since the weight was last changed."""
+    """The verdict on the canary and the checks behind it. `seconds`: time since the last change of the weight."""
 
     route: str
-    verdict: Literal["pass", "fail", "inconclusive"]
+    verdict: VerdictName
     reason: str
     evidence: float
     threshold: float
     seconds: float
     weight: float
-    placebo: float = Field(
-        description="What evidence is divided by because a slice of stable looked ill; 1 if none did."
-    )
+    placebo: float = Field(description="Divisor of the evidence: above 1 if part of stable looked unhealthy too.")
     dry_run: bool
     checks: list[CheckDocument]
 
 
-VersionName = Literal["stable", "canary"]
-
-MAX_KEY_LENGTH = 4096
-
-
 def given(value: object) -> object:
-    """Refuse null where a key may be left out. Raises `ValueError`."""
+    """Refuse an explicit null for an optional field. Raises `ValueError`."""
     if value is None:
-        raise ValueError("leave it out, or give a text")
+        raise ValueError("leave the field out, or give a string")
     return value
 
 
 class GoalBody(Model):
-    """A business event. It is the version's, or the user's: give `version` or `key`."""
+    """A business event, attributed to a version or to a user: either `version` or `key` is required."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["version"]}, {"required": ["key"]}]})
 
     goal: str = Field(description="A goal of the route.", examples=["purchase"])
     value: Annotated[float, Field(ge=0, le=MAX_VALUE, allow_inf_nan=False)] = Field(
-        default=1.0, description="What it is worth."
+        default=1.0, description="Value of the event, such as a price."
     )
     version: Annotated[
         VersionName | None,
         BeforeValidator(given),
-        WithJsonSchema({"enum": ["stable", "canary"], "type": "string", "description": "Whose event it is."}),
+        WithJsonSchema({"enum": ["stable", "canary"], "type": "string", "description": "The version to attribute to."}),
     ] = None
     key: Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_KEY_LENGTH)] | None,
@@ -276,15 +319,14 @@ class GoalBody(Model):
                 "type": "string",
                 "minLength": 1,
                 "maxLength": MAX_KEY_LENGTH,
-                "description": "The user's affinity key: the value of the cookie or header, or the client's address. "
-                "The user is counted once.",
+                "description": "Affinity key of the user: cookie, header value or client address. Users count once.",
             }
         ),
     ] = None
 
 
 class GoalCounted(Model):
-    """The event, and the version it was counted for."""
+    """The event and the version to which it was attributed."""
 
     route: str
     goal: str
@@ -293,7 +335,7 @@ class GoalCounted(Model):
 
 
 class HistoryEntryDocument(Model):
-    """Something that was done."""
+    """An entry of the audit log."""
 
     at: str
     actor: str
@@ -301,22 +343,22 @@ class HistoryEntryDocument(Model):
     address: str
     action: str
     detail: str
-    generation: int | None = Field(description="Of the table that served until then.")
+    generation: int | None = Field(description="Generation of the routing table before the change.")
     outcome: str
-    rollout_id: str | None = Field(description="The rollout that it was about, or the last one before.")
+    rollout_id: str | None = Field(description="The rollout concerned, else the last one before.")
     stable_version: str | None
     canary_version: str | None
 
 
 class HistoryDocument(Model):
-    """The newest first."""
+    """The audit log of a route, newest entry first."""
 
     route: str
     entries: list[HistoryEntryDocument]
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457."""
+    """Problem details (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -1,8 +1,7 @@
-"""Newcomers of a listening socket: taken, or refused where they say nothing.
+"""Accepting from a listening socket, with early refusal of silent connections.
 
-A flood of silent connections comes again as fast as it is refused, and clients with a request wait behind it in the
-kernel's queue. So a refusal has to cost less than it costs to connect. The reference of newcomers.pyx, which is what
-runs compiled.
+A flood of silent connections reconnects as fast as it is refused, and clients with a request wait behind it in the
+accept queue. So a refusal has to cost less than a connect. Reference implementation of the compiled newcomers.pyx.
 """
 
 import socket
@@ -11,16 +10,14 @@ from collections.abc import Callable
 from canaryproxy.admin.receive_window import silent
 
 Newcomer = tuple[socket.socket, str]
-"""A connected, non-blocking socket and its peer's address; none for a Unix socket."""
+"""A connected, non-blocking socket and its peer's address, empty for a Unix socket."""
 
 Refusable = Callable[[str], bool] | None
-"""Whether one of this address may be refused; None where no newcomer may."""
+"""Whether connections of an address may be refused; None: none may."""
 
 
 def take(listening: socket.socket, most: int, refusable: Refusable) -> tuple[list[Newcomer], int]:
-    """At most so many newcomers, and how many others were refused: those that are silent, where their address is
-    `refusable`; with None, no newcomer is. Raises `OSError` where the first one cannot be taken.
-    """
+    """Accept up to `most` connections. Returns them and how many were refused. Raises `OSError` if the first fails."""
     found: list[Newcomer] = []
     refused = 0
     while len(found) + refused < most:

@@ -1,5 +1,5 @@
-"""Newcomers of a listening socket, in C. The compiled twin of newcomers.py: no Python object is made of one that is
-refused but its address.
+"""Accepting from a listening socket, in C: the compiled twin of newcomers.py. A refused connection costs no Python
+object but its address.
 """
 
 import os

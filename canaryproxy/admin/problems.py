@@ -1,4 +1,4 @@
-"""Errors of the API: RFC 9457 problem details with types that never change their meaning."""
+"""Errors of the API: RFC 9457 problem details with stable types."""
 
 import json
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ TYPE_BASE = "urn:canaryproxy:problem:"
 CONTENT_TYPE = "application/problem+json"
 
 MAX_DETAIL_LENGTH = 4_000
-"""Characters of what is said about an error; part of it may be what was sent."""
+"""Characters of a detail: it may quote the request."""
 
 TITLES: dict[str, tuple[int, str]] = {
     "malformed": (400, "The request is malformed"),
-    "unauthenticated": (401, "A token is needed"),
-    "forbidden": (403, "This token may not do that"),
+    "unauthenticated": (401, "A token is required"),
+    "forbidden": (403, "The token's role does not allow this"),
     "cross-site": (403, "Requests from other sites are refused"),
-    "not-found": (404, "There is nothing here"),
-    "no-such-route": (404, "There is no such route"),
-    "no-such-rollout": (404, "There is no such rollout"),
-    "no-such-rule": (404, "There is no such rule"),
-    "no-such-goal": (404, "There is no such goal"),
+    "not-found": (404, "Not found"),
+    "no-such-route": (404, "No such route"),
+    "no-such-rollout": (404, "No such rollout"),
+    "no-such-rule": (404, "No such rule"),
+    "no-such-goal": (404, "No such goal"),
     "method-not-allowed": (405, "This method is not allowed here"),
     "too-slow": (408, "The request took too long to arrive"),
-    "rule-exists": (409, "A rule of this name exists"),
+    "rule-exists": (409, "A rule with this name exists"),
     "rule-name": (409, "Path and body name different rules"),
     "no-canary": (409, "The route has no canary"),
     "no-affinity": (409, "The route has no affinity"),
@@ -35,7 +35,7 @@ TITLES: dict[str, tuple[int, str]] = {
     "too-large": (413, "The request is too large"),
     "not-json": (415, "JSON is expected"),
     "unknown-host": (421, "This is not the host of the API"),
-    "invalid": (422, "The request cannot be followed"),
+    "invalid": (422, "The request is invalid"),
     "too-many-requests": (429, "Too many requests"),
     "internal-error": (500, "Internal error"),
     "not-ready": (503, "Not ready"),
@@ -49,9 +49,7 @@ TITLES: dict[str, tuple[int, str]] = {
 
 @dataclass(slots=True, eq=False)
 class ApiError(Exception):
-    """One error. `detail` is a sentence for the reader; `more` are members of its own. Context managers set the
-    traceback of what passes through them, so it cannot be frozen.
-    """
+    """An error response with additional members `more`. Not frozen: context managers set exceptions' tracebacks."""
 
     slug: str
     detail: str = ""
@@ -64,14 +62,10 @@ class ApiError(Exception):
         return TITLES[self.slug][0]
 
     def body(self) -> bytes:
-        """The document."""
-        schema: dict[str, object] = {
-            "type": TYPE_BASE + self.slug,
-            "title": TITLES[self.slug][1],
-            "status": self.status,
-        }
+        """The problem document as JSON."""
+        status, title = TITLES[self.slug]
+        data: dict[str, object] = {"type": TYPE_BASE + self.slug, "title": title, "status": status}
         if self.detail:
-            schema["detail"] = (
-                self.detail if len(self.detail) <= MAX_DETAIL_LENGTH else self.detail[:MAX_DETAIL_LENGTH] + CUT
-            )
-        return escaped_json(json.dumps({**schema, **self.more})).encode() + b"\n"
+            cut = CUT if len(self.detail) > MAX_DETAIL_LENGTH else ""
+            data["detail"] = self.detail[:MAX_DETAIL_LENGTH] + cut
+        return escaped_json(json.dumps({**data, **self.more})).encode() + b"\n"

@@ -1,6 +1,5 @@
-"""Answers to those who only read: made in turns, once for all where it is the same for all, and sent in pieces."""
+"""Responses to readers: computed in turns, shared where they are the same for all, and sent in pieces."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,26 +9,24 @@ from aiohttp import web
 from canaryproxy.admin import openapi
 from canaryproxy.admin.api_call import ApiCall, ApiResponse
 from canaryproxy.admin.fair_queue import FairQueue, ReaderQuota
-from canaryproxy.admin.html_page import page
 from canaryproxy.admin.operations import Operation
+from canaryproxy.admin.receive_window import send_pieces
 from canaryproxy.admin.single_flight import SingleFlight
-from canaryproxy.admin.slow_writes import deliver
 from canaryproxy.admin.views import Views
 from canaryproxy.escape import escaped_json
 
-PIECE = 65_536
-"""Bytes that are sent at once. What is longer goes out piece by piece, from the same bytes for all who get it."""
+Headers = Mapping[str, str]
 
-TIMEOUT_SECONDS = 30.0
-"""Seconds in which a long answer is to be taken."""
+PIECE = 65_536
+"""Bytes sent at once. Longer responses are sent in pieces, without copies per reader."""
 
 MAX_READERS = 64
-"""Readers of one answer, those who wait for it included."""
+"""Concurrent readers of a shared response, including those that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedResponse:
-    """An answer as it is sent."""
+    """A response in the form in which it is sent."""
 
     body: bytes
     status: int = 200
@@ -38,33 +35,33 @@ class EncodedResponse:
 
     @classmethod
     def of(cls, answer: ApiResponse) -> "EncodedResponse":
-        """The JSON of an answer."""
+        """Encode a response as JSON."""
         return cls(escaped_json(answer.body.model_dump_json()).encode(), answer.status, answer.headers)
 
 
 class ReadResponder:
-    """Who reads the API. What never changes is written down once."""
+    """Responds to reading operations. Constant documents are encoded once."""
 
     def __init__(self, views: Views) -> None:
         self._views = views
         self._lanes: dict[str, FairQueue] = {}
         self._shared: dict[str, SingleFlight[EncodedResponse]] = {}
-        self._room = ReaderQuota("read", MAX_READERS, MAX_READERS, views.rejected_requests)
+        self._quota = ReaderQuota("read", MAX_READERS, MAX_READERS, views.rejected_requests)
         self._constant: dict[tuple[str, bool], EncodedResponse] = {}
 
     def __repr__(self) -> str:
         return f"<ReadResponder, {self._lanes}>"
 
     async def answer(
-        self, request: web.Request, operation: Operation, call: ApiCall, headers: Mapping[str, str]
+        self, request: web.Request, operation: Operation, call: ApiCall, headers: Headers
     ) -> web.StreamResponse:
-        """Answer one who reads. Raises `Problem`."""
+        """Run a reading operation and send its response. Raises `ApiError`."""
         if operation.same:
-            with self._room.entered(""):
+            with self._quota.entered(""):
                 return await send_response(request, await self._sharing(operation, call).get(), headers)
         async with self._lane(operation.lane).turn():
-            written = EncodedResponse.of(await operation.run(call))
-        return await send_response(request, written, headers)
+            encoded = EncodedResponse.of(await operation.run(call))
+        return await send_response(request, encoded, headers)
 
     def _sharing(self, operation: Operation, call: ApiCall) -> SingleFlight[EncodedResponse]:
         async def make() -> EncodedResponse:
@@ -73,15 +70,13 @@ class ReadResponder:
         return self._shared.setdefault(operation.path, SingleFlight(operation.path, make, self._views.now))
 
     def _lane(self, name: str) -> FairQueue:
-        known = self._lanes.get(name)
-        if known is None:
-            known = self._lanes[name] = FairQueue(
-                name, self._views.plane.rollouts.precedence, self._views.rejected_requests
-            )
-        return known
+        if name not in self._lanes:
+            views = self._views
+            self._lanes[name] = FairQueue(name, views.plane.rollouts.precedence, views.rejected_requests)
+        return self._lanes[name]
 
     def openapi(self, *, guarded: bool) -> EncodedResponse:
-        """The description of the API."""
+        """The OpenAPI document. `guarded`: tokens are required."""
         known = self._constant.get(("openapi", guarded))
         if known is None:
             body = json.dumps(openapi.document(guarded=guarded)).encode()
@@ -89,43 +84,31 @@ class ReadResponder:
         return known
 
     def docs(self, *, guarded: bool) -> EncodedResponse:
-        """The same as a page."""
+        """The OpenAPI document as an HTML page."""
         known = self._constant.get(("docs", guarded))
         if known is None:
-            document = json.loads(self.openapi(guarded=guarded).body)
-            known = self._constant["docs", guarded] = EncodedResponse(page(document).encode(), content_type="text/html")
+            page = openapi.html_page(json.loads(self.openapi(guarded=guarded).body))
+            known = self._constant["docs", guarded] = EncodedResponse(page.encode(), content_type="text/html")
         return known
 
     def stop(self) -> None:
-        """Stop serving readers."""
+        """Cancel shared computations."""
         for sharing in self._shared.values():
             sharing.stop()
 
 
-async def send_response(
-    request: web.Request, written: EncodedResponse, headers: Mapping[str, str]
-) -> web.StreamResponse:
-    """Send an answer, a long one in pieces: what a client does not read is not buffered."""
-    charset = "utf-8"
-    if len(written.body) <= PIECE or request.method == "HEAD":
-        return web.Response(
-            body=written.body,
-            status=written.status,
-            content_type=written.content_type,
-            charset=charset,
-            headers=written.headers,
-        )
-    response = web.StreamResponse(status=written.status, headers={**written.headers, **headers})
-    response.content_type, response.charset = written.content_type, charset
-    response.content_length = len(written.body)
-    try:
-        async with asyncio.timeout(TIMEOUT_SECONDS):
-            await response.prepare(request)
-            for start in range(0, len(written.body), PIECE):
-                await deliver(request, response, written.body[start : start + PIECE])
-            await response.write_eof()
-    except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()
-        raise ConnectionResetError("the client reads too slowly") from None
+async def send_response(request: web.Request, encoded: EncodedResponse, headers: Headers) -> web.StreamResponse:
+    """Send a response, a long one in pieces: nothing is buffered for a client that does not read."""
+    response: web.StreamResponse
+    whole = len(encoded.body) <= PIECE or request.method == "HEAD"
+    if whole:
+        response = web.Response(body=encoded.body, status=encoded.status, headers=encoded.headers)
+    else:
+        response = web.StreamResponse(status=encoded.status, headers={**encoded.headers, **headers})
+    response.content_type, response.charset = encoded.content_type, "utf-8"
+    if whole:
+        return response
+    response.content_length = len(encoded.body)
+    pieces = (encoded.body[start : start + PIECE] for start in range(0, len(encoded.body), PIECE))
+    await send_pieces(request, response, pieces)
     return response

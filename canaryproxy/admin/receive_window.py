@@ -1,7 +1,7 @@
-"""Whether a client reads a long answer, and whether it has said anything yet, by what TCP says of its end.
+"""Detection of clients that do not read or do not send, from the kernel's TCP state, and long responses to them.
 
-Small pieces vanish in the buffers of a client that does not read, so writes succeed for hours. But its receive window
-narrows with every piece, while that of a client which reads is as wide again at the next look.
+Small pieces fit into the socket buffers of a client that does not read, so writes succeed for hours. But its receive
+window shrinks with every piece, while the window of a reading client is open again at the next sample.
 """
 
 import asyncio
@@ -10,33 +10,42 @@ import fcntl
 import socket
 import struct
 import termios
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, cast
 
+from aiohttp import web
+
 STALLED_CHECKS = 3
-"""Looks in a row at which a client has taken nothing until it counts as one that does not read."""
+"""Consecutive samples without progress after which a client counts as not reading."""
 
 MIN_PIECE_BYTES = 4096
-"""Bytes that are sent between two looks, at least; more where the window is said in larger units (RFC 7323)."""
+"""Minimum of bytes sent between two samples; more where window scaling (RFC 7323) has a coarser unit."""
 
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER: a close leaves nothing behind in the kernel."""
+"""SO_LINGER value: close sends RST and drops the send buffer."""
 
 WAITED = 0.008
-"""Seconds after which one that has connected can have sent something: that many that wait are a long queue."""
+"""Seconds in the accept queue after which a connection without data counts as silent."""
+
+RESPONSE_TIMEOUT_SECONDS = 30.0
+"""Time for a client to read a long response."""
+
+PIECE_TIMEOUT_SECONDS = 10.0
+"""Time for a client to take one piece of a response."""
 
 INFO_LENGTH = 256
 WINDOW_AT = 228
-"""Where `struct tcp_info` has `tcpi_snd_wnd`, since Linux 5.4."""
+"""Offset of `tcpi_snd_wnd` in `struct tcp_info`, since Linux 5.4."""
 ACKED_AT = 120
-"""Where it has `tcpi_bytes_acked`, since Linux 4.1."""
+"""Offset of `tcpi_bytes_acked`, since Linux 4.1."""
 HEARD_AT = 56
-"""Where it has `tcpi_last_ack_recv`, milliseconds since the peer acknowledged something, since Linux 2.4."""
+"""Offset of `tcpi_last_ack_recv`, milliseconds since the last ACK of the peer, since Linux 2.4."""
 SCALE_AT = 6
 SCALE_BITS = 0x0F
 
 
 def connected_for(sock: socket.socket) -> float:
-    """Seconds since a peer that has sent nothing has connected; 0 where the system does not say."""
+    """Seconds since a peer without data has connected; 0 where the kernel does not tell."""
     try:
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_LENGTH)
     except OSError:
@@ -45,11 +54,13 @@ def connected_for(sock: socket.socket) -> float:
 
 
 def silent(connection: socket.socket) -> bool:
-    """Whether it has sent nothing, and has waited `WAITED` in the queue of the kernel. Where all places change hands
-    within a moment, it would have to give way before it is heard: to refuse it costs a third of letting it in, and so
-    that queue, in which those wait who have something to say, does not overflow.
+    """Whether a connection has sent nothing and has waited `WAITED` seconds in the accept queue.
+
+    Under a flood such a connection would be evicted before its first byte. Refusing it costs a third of accepting it,
+    which keeps the accept queue short for clients that do send.
     """
     try:
+        # MSG_PEEK leaves the data for the parser; no data without an error is the peer's FIN.
         return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return connected_for(connection) >= WAITED
@@ -58,8 +69,8 @@ def silent(connection: socket.socket) -> bool:
 
 
 class WindowSample(NamedTuple):
-    """Of a connection: bytes that it would take (None where the system does not say), in which unit that is said, bytes
-    that it has been sent and has not acknowledged, and all that it has acknowledged.
+    """TCP state of a connection: receive window (None where the kernel does not tell), its unit, bytes sent and not
+    acknowledged, bytes acknowledged in total. All in bytes.
     """
 
     window: int | None
@@ -69,7 +80,7 @@ class WindowSample(NamedTuple):
 
 
 class ReceiveWindow:
-    """What was seen of one client, look by look. Pure."""
+    """The samples of one client. Pure."""
 
     def __init__(self) -> None:
         self._widest = 0
@@ -82,12 +93,13 @@ class ReceiveWindow:
 
     @property
     def lags(self) -> bool:
-        """Whether it looks as if it did not read."""
+        """Whether the client seems not to read."""
         return self._behind >= STALLED_CHECKS - 1
 
     def update(self, seen: WindowSample) -> bool:
-        """Whether it reads, as far as is known now. At least a `piece` has been sent since the last look."""
+        """Add a sample, taken after `piece` or more bytes were sent. False once the client counts as not reading."""
         window = seen.window
+        # Smaller changes are noise of the window scale.
         narrower = window is not None and window < self._last and window <= self._widest - MIN_PIECE_BYTES
         stuck = seen.unacknowledged > 0 and seen.acknowledged <= self._acknowledged
         self._behind = self._behind + 1 if narrower or stuck else 0
@@ -98,14 +110,14 @@ class ReceiveWindow:
 
 
 def piece(seen: WindowSample) -> int:
-    """How many bytes between two looks narrow the window of a client that does not read so that it shows."""
+    """Bytes to send between two samples so that the window of a client that does not read shrinks visibly."""
     return max(MIN_PIECE_BYTES, 2 * seen.unit)
 
 
 def read_window(file: int) -> WindowSample:
-    """Of a connected TCP socket. Raises `OSError`."""
+    """Sample a connected TCP socket. Raises `OSError`."""
     sock = socket.socket(fileno=file)
-    try:
+    try:  # `detach` at the end: the descriptor belongs to the transport
         info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, INFO_LENGTH)
     finally:
         sock.detach()
@@ -115,15 +127,13 @@ def read_window(file: int) -> WindowSample:
 
 
 def unacknowledged(file: int) -> int:
-    """Bytes that the client of a connected TCP socket has not acknowledged. Raises `OSError`."""
+    """Bytes in the send buffer of a connected TCP socket that are not acknowledged. Raises `OSError`."""
     found: int = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
     return found
 
 
 def cut(transport: asyncio.BaseTransport) -> None:
-    """End a connection now. Where its client has not taken everything the kernel forgets that, too, which it would keep
-    for minutes otherwise. One that has ended already has no socket any more.
-    """
+    """Close a connection now. Unacknowledged data is dropped with an RST: the kernel would keep it for minutes."""
     sock = transport.get_extra_info("socket")
     if sock is not None:
         with contextlib.suppress(OSError, ValueError):
@@ -134,3 +144,37 @@ def cut(transport: asyncio.BaseTransport) -> None:
                 finally:
                     own.detach()
     cast("asyncio.WriteTransport", transport).abort()
+
+
+async def send_pieces(
+    request: web.Request,
+    response: web.StreamResponse,
+    pieces: Iterable[bytes],
+    between: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Send a whole response in pieces, with `between` awaited after each. A client that takes longer than
+    `RESPONSE_TIMEOUT_SECONDS` is disconnected. Raises `ConnectionResetError` then.
+    """
+    try:
+        async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
+            await response.prepare(request)
+            for piece in pieces:
+                await deliver(request, response, piece)
+                if between is not None:
+                    await between()
+            await response.write_eof()
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("the client reads too slowly") from None
+
+
+async def deliver(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    """Send a piece. A client that does not take it in time is disconnected. Raises `ConnectionResetError` then."""
+    try:
+        async with asyncio.timeout(PIECE_TIMEOUT_SECONDS):
+            await response.write(piece)
+    except TimeoutError:
+        if request.transport is not None:
+            cut(request.transport)
+        raise ConnectionResetError("the client does not read") from None

@@ -1,43 +1,70 @@
-"""What the API shows of a route's last rollouts: which they were, how they ended, and their reports."""
+"""Verdicts, rollouts and reports of a route as the API shows them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from canaryproxy.admin import models as api
 from canaryproxy.admin import rollout_models as models
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.admin.views import Views
+from canaryproxy.analysis.finding import Finding, JudgeReport
+from canaryproxy.analysis.stats.eprocess import MAX_FACTOR
 from canaryproxy.rollout.record import RolloutRecord, records
 
 
+def analysis_of(route: str, found: JudgeReport) -> api.AnalysisDocument:
+    """The verdict with every check."""
+    return api.AnalysisDocument(
+        route=route,
+        verdict=found.verdict,
+        reason=found.reason,
+        evidence=_evidence(found.evidence) or 0.0,
+        threshold=_evidence(found.threshold) or 0.0,
+        seconds=round(found.seconds, 3),
+        weight=found.weight / 100,
+        placebo=round(found.placebo, 4),
+        dry_run=found.dry_run,
+        checks=[_check(one) for one in found.checks],
+    )
+
+
+def _check(found: Finding) -> api.CheckDocument:
+    data = asdict(found)
+    data["interval"] = None if found.interval is None else list(found.interval)
+    for name in ("evidence", "threshold", "better", "proof"):
+        data[name] = _evidence(data[name])
+    return api.CheckDocument(**data)
+
+
+def _evidence(value: float | None) -> float | None:
+    """Rounded to six digits, and at most `MAX_FACTOR`: more evidence means the same."""
+    return None if value is None else float(f"{min(value, MAX_FACTOR):.6g}")
+
+
 def rollouts_of(views: Views, route: str) -> models.RolloutsDocument:
-    """All that are remembered."""
+    """The rollouts that the route remembers."""
     return models.RolloutsDocument(route=route, rollouts=[_shown(route, one) for one in _records(views, route)])
 
 
 def rollout_of(views: Views, route: str, wanted: str) -> models.RolloutRecordDocument:
-    """One of them, by its id. Raises `ApiError`."""
+    """A rollout by its id. Raises `ApiError`."""
     return _shown(route, _found(views, route, wanted))
 
 
 def report_of(views: Views, route: str, wanted: str | None = None) -> models.ReportDocument:
-    """What a rollout's canary was like beside stable: as it is now while it is under way, else at its end. Without an
-    id, that of the last rollout. Raises `ApiError`.
+    """Comparison of canary and stable in a rollout: the current one while it is under way, else the one at its end.
+    `wanted` is an id; without it, the last rollout. Raises `ApiError`.
     """
     known = _records(views, route)
     record = _found(views, route, wanted) if wanted is not None else (known[0] if known else None)
     found: Mapping[str, Any] = {} if record is None or record.result == "under_way" else record.report
-    return models.ReportDocument(
-        route=route,
-        rollout_id=None if record is None else record.identity.id,
-        stable_version=None if record is None else record.identity.stable or None,
-        canary_version=None if record is None else record.identity.canary or None,
-        result=None if record is None else record.result,
-        why=None if record is None else record.why or None,
-        began=None if record is None else record.began or None,
-        ended=None if record is None else record.ended or None,
-        **(found or views.plane.observations.report(route)),
-    )
+    about: dict[str, Any] = {} if record is None else _shown(route, record).model_dump()
+    about["rollout_id"] = about.get("id")
+    shared = ("rollout_id", "stable_version", "canary_version", "result", "why", "began", "ended")
+    compared: Mapping[str, Any] = found or views.plane.observations.report(route)
+    data: dict[str, Any] = {name: about.get(name) for name in shared}
+    return models.ReportDocument(route=route, **data, **compared)
 
 
 def _records(views: Views, route: str) -> list[RolloutRecord]:
@@ -50,7 +77,7 @@ def _found(views: Views, route: str, wanted: str) -> RolloutRecord:
     for one in known:
         if one.identity.id == wanted:
             return one
-    raise ApiError("no-such-rollout", f"the last ones are: {', '.join(one.identity.id for one in known) or 'none'}")
+    raise ApiError("no-such-rollout", f"the last rollouts are: {', '.join(one.identity.id for one in known) or 'none'}")
 
 
 def _shown(route: str, record: RolloutRecord) -> models.RolloutRecordDocument:

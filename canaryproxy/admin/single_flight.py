@@ -1,8 +1,8 @@
-"""One answer for all who ask for the same: what is dear to make is made once at a time.
+"""One computation shared by concurrent callers (single flight).
 
-With `kept` seconds, callers that come while it is made, or soon after, get this result, unless something has been
-changed since its making began. With none, callers that come while it is made wait for the next one, which knows all
-that was changed before it was asked for.
+With `kept` seconds, callers that arrive during a computation or within `kept` seconds of its start get its result,
+unless the state has changed since. With 0, callers that arrive during a computation wait for the next one, so the
+result includes every change made before the call.
 """
 
 import asyncio
@@ -18,9 +18,7 @@ Result = TypeVar("Result")
 
 
 class SingleFlight(Generic[Result]):
-    """Shares what `make` makes; its age counts from the beginning of the making. `clock` tells seconds, and `state` is
-    another value after every change that the next caller has to see.
-    """
+    """Shares the results of `make`. `state` returns another value after every change that callers must see."""
 
     def __init__(
         self,
@@ -41,23 +39,23 @@ class SingleFlight(Generic[Result]):
         self._next: asyncio.Task[Result | ApiError] | None = None
 
     def __repr__(self) -> str:
-        return f"<SingleFlight of {self._name}, {'made just now' if self._running else 'at rest'}>"
+        return f"<SingleFlight of {self._name}, {'running' if self._running else 'idle'}>"
 
     async def get(self) -> Result:
-        """What there is, or will be. It is finished even if the one who asked for it goes: others may wait. Raises
-        `ApiError`.
-        """
+        """A cached or new result. Cancelling a caller does not cancel the computation. Raises `ApiError`."""
         if self._last is not None:
             begun, known, last = self._last
             if self._clock() - begun < self._kept and known == self._state():
                 return last
+        # Shielded: a client that disconnects must not cancel the computation for the others.
         made = await asyncio.shield(self._in_progress())
         if isinstance(made, ApiError):
+            # A copy for each caller: an exception raised twice would chain tracebacks.
             raise ApiError(made.slug, made.detail, made.more, made.headers)
         return made
 
     def stop(self) -> None:
-        """What is being made is not wanted any more."""
+        """Cancel running computations."""
         for task in filter(None, (self._running, self._next)):
             task.cancel()
 
@@ -65,8 +63,8 @@ class SingleFlight(Generic[Result]):
         running, state = self._running, self._state()
         if running is None:
             self._known = state
-            running = self._running = asyncio.get_running_loop().create_task(self._run(None))
-            return running
+            self._running = asyncio.get_running_loop().create_task(self._run(None))
+            return self._running
         if self._kept and self._known == state:
             return running
         if self._next is None:
@@ -84,8 +82,8 @@ class SingleFlight(Generic[Result]):
         except ApiError as problem:
             return problem
         except Exception:
-            log.exception("%s could not be computed", self._name)
-            return ApiError("internal-error", "the log of the proxy says more")
+            log.exception("computing %s failed", self._name)
+            return ApiError("internal-error", "see the log of the proxy")
         else:
             if self._kept:
                 self._last = begun, known, made

@@ -1,15 +1,15 @@
-"""What the API shows: what the control plane and the workers know, as the models of `models`."""
+"""The API's views of the control plane and the workers, built as the models of `models`."""
 
 import math
 import platform
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from canaryproxy import MODE, __version__
-from canaryproxy.admin import endpoints, models, rollout_models
+from canaryproxy.admin import models, rollout_models
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.config.rules_document import rule_as_written
 from canaryproxy.config.schema.section import as_written
@@ -17,6 +17,8 @@ from canaryproxy.config.types.affinity import affinity_text
 from canaryproxy.control.control_plane import ControlPlane
 from canaryproxy.control.state import Audit
 from canaryproxy.probes.endpoints import names
+from canaryproxy.probes.failing_dependencies import FailingDependency
+from canaryproxy.probes.health import HealthFinding
 from canaryproxy.probes.http_client import REFUSED
 from canaryproxy.processes.workers import Workers
 from canaryproxy.rollout.identity import label
@@ -26,23 +28,22 @@ from canaryproxy.telemetry.read.window import GoalCount, Sample
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 
 ROUTES_PER_TURN = 10
-"""Routes that are looked at before others get their turn on the loop."""
+"""Routes processed in one turn of the event loop."""
 
 NO_USERS = DistinctUsers()
 
 VERDICTS = {"pass": 1, "inconclusive": 0, "fail": -1}
-"""As the metric has them."""
+"""Verdict to value of the metric."""
 
 MAX_RULE_SERIES = 100
-"""Rules of a route that have a series before they decide anything."""
+"""Rules of a route whose metric series exist before the first match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Everything there is to show. `now` tells seconds on the clock of the deltas, `addresses` where requests come
-    in; `connections` is how many clients are served at once, at most; `numbers` those that users are counted by;
-    `listeners` counts the connections of the control plane's listeners, `rejected_requests` readers of this API who
-    were turned away.
+    """The views of one instance. `now` is the clock of the workers' deltas in seconds; `addresses` are the data
+    listeners; `connections` is the limit of client connections; `numbers` maps affinity keys to user numbers;
+    `listeners` counts connections of the control plane's listeners; `rejected_requests` counts refused readers.
     """
 
     plane: ControlPlane
@@ -56,28 +57,28 @@ class Views:
 
     @property
     def ready(self) -> bool:
-        """Whether requests are served."""
+        """Whether the instance serves requests."""
         return self.plane.tables.generation > 0 and self.workers.ready > 0 and not self.workers.draining
 
     def known(self, route: str) -> str:
-        """The route's name, if there is such a route. Raises `ApiError`."""
+        """The name itself if the route exists. Raises `ApiError`."""
         if route not in self.plane.topology.config.routes:
             raise ApiError("no-such-route", f"routes are: {', '.join(list(self.plane.topology.config.routes)[:20])}")
-        self.evidence_loaded()
+        self.require_state()
         return route
 
-    def started(self) -> None:
-        """Whether changes may come: a first table is published. Raises `ApiError`."""
+    def require_started(self) -> None:
+        """Refuse changes before the first table is published. Raises `ApiError`."""
         if not self.plane.tables.generation:
-            raise ApiError("not-ready", "it starts, and nothing is served yet", headers={"Retry-After": "1"})
+            raise ApiError("not-ready", "the instance is starting", headers={"Retry-After": "1"})
 
-    def evidence_loaded(self) -> None:
-        """Whether it is known what holds. Raises `ApiError`."""
+    def require_state(self) -> None:
+        """Refuse requests before the stored state is loaded. Raises `ApiError`."""
         if not self.plane.ledger.state:
-            raise ApiError("not-ready", "the state is being read", headers={"Retry-After": "1"})
+            raise ApiError("not-ready", "the state is being loaded", headers={"Retry-After": "1"})
 
     def route(self, name: str) -> models.RouteDocument:
-        """All that is known of a route."""
+        """The full state of a route."""
         ledger = self.plane.ledger
         config, state = self.plane.topology.config.routes[name], ledger.state[name]
         names = self.plane.versions.identity(name)
@@ -108,80 +109,69 @@ class Views:
         )
 
     def canary(self, name: str) -> dict[str, Any] | None:
-        """The canary that holds, as written; None where there is none."""
+        """The current canary as in the configuration; None without a canary."""
         canary = self.plane.topology.config.routes[name].canary
         return None if canary is None else as_written(canary)
 
     def rules(self, name: str) -> list[models.Rule]:
-        """The rules that hold, as written."""
+        """The current rules as in the configuration."""
         return [rule_as_written(rule) for rule in self.plane.controller.rules(name)]
 
-    def endpoints(self, name: str) -> models.Endpoints:
-        """Every endpoint with its state."""
+    def endpoints(self, name: str) -> models.EndpointsDocument:
+        """Both versions' endpoints with their states."""
         found, findings = {}, self.plane.topology.health.findings
         for version, side in self.plane.topology.endpoints(name).items():
             ejected = self.plane.counters.ejected(endpoint.authority for endpoint, _ in side)
             found[version] = [
-                endpoints.EndpointDocument.model_construct(
+                models.EndpointDocument.model_construct(
                     endpoint=endpoint.authority,
                     name=endpoint.name,
                     state="ejected" if endpoint.authority in ejected and state != "unhealthy" else state,
-                    check=None if state == "unknown" else endpoints.checked(findings.get(endpoint)),
+                    check=None if state == "unknown" else checked(findings.get(endpoint)),
                 )
                 for endpoint, state in side
             ]
-        return models.Endpoints(stable=found["stable"], canary=found.get("canary", []))
+        return models.EndpointsDocument(stable=found["stable"], canary=found.get("canary", []))
 
-    def failing(self, name: str) -> list[models.Failing]:
-        """Who is asked or called for a route and gives no good answer."""
+    def failing(self, name: str) -> list[models.FailingDocument]:
+        """The failing dependencies of a route."""
         asked = names({name: self.plane.topology.config.routes[name]})
         unresolved = [one for host in asked for one in self.plane.topology.resolver.failures.of(host)]
-        return [endpoints.failing(one) for one in (*unresolved, *self.plane.failures.of(name))]
+        return [failing(one) for one in (*unresolved, *self.plane.failures.of(name))]
 
     def stats(self, name: str, seconds: float) -> models.Stats:
-        """What both versions did in the last seconds."""
+        """Statistics of both versions over the last `seconds`."""
         now = self.now()
         stable, canary = (
             self._version(self.plane.window.sample((name, version), now, seconds), (name, version), now, seconds)
             for version in ("stable", "canary")
         )
         versions = models.VersionsStats(stable=stable, canary=canary if self.has_canary(name) else None)
-        return models.Stats(
-            route=name,
-            window=seconds,
-            versions=versions,
-            step=self._step(name, now),
-        )
+        return models.Stats(route=name, window=seconds, versions=versions, step=self._step(name, now))
 
     def has_canary(self, name: str) -> bool:
-        """Whether the route has one."""
+        """Whether the route has a canary."""
         return self.plane.topology.config.routes[name].canary is not None
 
     def _has_users(self, name: str) -> bool:
-        """Whether users are distinguished: without a canary no key is read."""
+        """Whether users are counted: without a canary no affinity key is read."""
         return self.has_canary(name) and self.plane.topology.config.routes[name].affinity is not None
 
     def _step(self, name: str, now: float) -> models.StepDocument | None:
-        """What users met since the weight is what it is; nothing without affinity."""
+        """Users since the last change of the weight; None without affinity."""
         state = self.plane.ledger.state[name]
         if not self._has_users(name):
             return None
         step = self.plane.users.weight_period(name, state.weight, now)
-        met = {
-            version: models.StepUsers(
-                users=len(seen),
-                failed=len(failed),
-                error=_rounded(seen.error) or 0.0,
-            )
-            for version in ("stable", "canary")
-            for seen, failed in [(step.seen.get(version, NO_USERS), step.failed.get(version, NO_USERS))]
-        }
-        return models.StepDocument(
-            weight=state.weight / 100, seconds=round(now - step.since, 3), stable=met["stable"], canary=met["canary"]
-        )
+        sides = {}
+        for version in ("stable", "canary"):
+            seen, failed = step.seen.get(version, NO_USERS), step.failed.get(version, NO_USERS)
+            error = _rounded(seen.error) or 0.0
+            sides[version] = models.StepUsers(users=len(seen), failed=len(failed), error=error)
+        return models.StepDocument(weight=state.weight / 100, seconds=round(now - step.since, 3), **sides)
 
     def rollout(self, name: str) -> rollout_models.RolloutDocument:
-        """Where a rollout stands."""
+        """The state of a route's rollout."""
         rollout, plan = self.plane.rollouts.of(name), self.plane.observations.plan(name)
         active = rollout.phase in UNDER_WAY
         aim = rollout.next_weight if rollout.phase != "baking" else None
@@ -246,7 +236,7 @@ class Views:
         )
 
     async def facts(self) -> InstanceFacts:
-        """What the metrics are made of. Others get their turn on the loop now and then."""
+        """The input of the metrics rendering. Yields to the event loop every `ROUTES_PER_TURN` routes."""
         config, ledger = self.plane.topology.config, self.plane.ledger
         routes = []
         for number, name in enumerate(list(config.routes)):
@@ -285,11 +275,8 @@ class Views:
             if name not in self.plane.topology.config.routes:
                 return {}
             sides = self.endpoints(name)
-            return Counter(
-                (version, one.state)
-                for version, side in (("stable", sides.stable), ("canary", sides.canary))
-                for one in side
-            )
+            pairs = (("stable", sides.stable), ("canary", sides.canary))
+            return Counter((version, one.state) for version, side in pairs for one in side)
 
         goals = tuple(goal.name for goal in self.plane.topology.config.routes[name].goals)
         analysis, rollout = self.plane.judges.analysis(name, self.now()), self.plane.rollouts.of(name)
@@ -311,21 +298,33 @@ class Views:
 
 
 def entry(audit: Audit) -> models.HistoryEntryDocument:
-    """A line of the history."""
-    at = datetime.fromtimestamp(audit.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return models.HistoryEntryDocument(
-        at=at,
-        actor=audit.actor,
-        role=audit.role,
-        address=audit.address,
-        action=audit.action,
-        detail=audit.detail,
-        generation=audit.generation,
-        outcome=audit.outcome,
-        rollout_id=audit.rollout_id or None,
-        stable_version=audit.stable_version or None,
-        canary_version=audit.canary_version or None,
+    """An entry of the audit log as the API shows it."""
+    data = asdict(audit)
+    del data["route"]
+    data["at"] = datetime.fromtimestamp(audit.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    ids = {name: data[name] or None for name in ("rollout_id", "stable_version", "canary_version")}
+    return models.HistoryEntryDocument(**{**data, **ids})
+
+
+def checked(finding: HealthFinding | None) -> models.HealthCheckDocument | None:
+    """The last health check result of an endpoint; None without one."""
+    if finding is None:
+        return None
+    reason = finding.reason
+    return models.HealthCheckDocument.model_construct(
+        passed=finding.passed,
+        reason=None if reason is None else reason.words,
+        kind=None if reason is None else reason.kind,
+        since=finding.since,
+        consecutive=finding.row,
+        at=finding.at,
     )
+
+
+def failing(one: FailingDependency) -> models.FailingDocument:
+    """A failing dependency."""
+    data = asdict(one)
+    return models.FailingDocument(consecutive=data.pop("row"), **data)
 
 
 def _rounded(value: float | None) -> float | None:

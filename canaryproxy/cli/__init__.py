@@ -1,7 +1,7 @@
-"""The command line. Exit codes: 0 fine, 1 cannot start, invalid config or refused, 2 wrong usage; of `--wait` 1 rolled
-back, 3 out of time, 4 superseded, 5 refused.
+"""The command line. Exit codes: 0 success; 1 cannot start, invalid config or refused; 2 wrong usage. With `--wait`: 1
+rolled back, 3 timeout, 4 superseded, 5 refused.
 
-Each command is a module that imports what it needs when it runs, so `--help` answers at once.
+Commands import what they need when they run, so that `--help` is fast.
 """
 
 import os
@@ -12,22 +12,18 @@ import typer
 
 from canaryproxy import MODE, __version__
 from canaryproxy.cli import output
-from canaryproxy.cli.canary import canary
 from canaryproxy.cli.check import check
 from canaryproxy.cli.demo import demo
 from canaryproxy.cli.explain import explain
-from canaryproxy.cli.history import history
-from canaryproxy.cli.probe import probe
-from canaryproxy.cli.report import report
+from canaryproxy.cli.history import history, report
 from canaryproxy.cli.rollout import abort, pause, promote, reset, resume, retry, start
-from canaryproxy.cli.rules import rules
-from canaryproxy.cli.run import run
+from canaryproxy.cli.route import canary, rules, weight
+from canaryproxy.cli.run import probe, run
 from canaryproxy.cli.status import status
-from canaryproxy.cli.weight import weight
 
 app = typer.Typer(
     name="canaryproxy",
-    help="Send an exact share of real traffic to a new version, and see how it does.",
+    help="Send an exact share of live traffic to a new version, compare it with the old one, roll back if it fails.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -45,25 +41,14 @@ def _version(asked: bool) -> None:
 def root(
     version: Annotated[
         bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version, whether it runs compiled, and exit."
-        ),
+        typer.Option("--version", callback=_version, is_eager=True, help="Print version and mode (compiled, plain)."),
     ] = False,
 ) -> None:
     """Options before the command."""
 
 
-app.command()(run)
-app.command()(check)
-app.command()(explain)
-app.command()(demo)
-app.command()(probe)
-app.command()(status)
-app.command()(weight)
-app.command()(canary)
-app.command()(rules)
-app.command()(history)
-app.command()(report)
+for command in (run, check, explain, demo, probe, status, weight, canary, rules, history, report):
+    app.command()(command)
 for verb in (start, pause, resume, promote, abort, retry, reset):
     app.command()(verb)
 

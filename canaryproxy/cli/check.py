@@ -1,8 +1,8 @@
-"""`canaryproxy check`: is a config valid, and what does it mean?"""
+"""`canaryproxy check`: validate a config file and show its routes."""
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,9 +16,9 @@ def check(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="Config file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Validate a config file and show what it means.
+    """Validate a config file and show its routes.
 
-    Every problem is printed with its file, line, path and suggested fix; the exit code is 1 then.
+    Every problem is printed with file, line, key path and suggested fix; the exit code is then 1.
     """
     from canaryproxy.config import ConfigError, load
     from canaryproxy.processes.machine import reachable_files
@@ -39,8 +39,8 @@ def check(
         _show(config, loaded, warnings)
 
 
-def summary(config: "Config") -> list[dict[str, object]]:
-    """The routes as plain data: what is matched, where it goes, the canary's share in percent, who is exempt."""
+def summary(config: "Config") -> list[dict[str, Any]]:
+    """The routes as JSON data; weights in percent."""
     from canaryproxy.config.types.affinity import affinity_text
 
     return [
@@ -59,30 +59,22 @@ def summary(config: "Config") -> list[dict[str, object]]:
 
 
 def _show(path: Path, config: "Config", warnings: list[str]) -> None:
-    from canaryproxy.config.types.affinity import affinity_text
-
-    screen = console()
-    table = Sheet()
+    screen, table, notes = console(), Sheet(), []
     for column in ("route", "hosts", "paths", "stable", "canary", "weight"):
         table.add_column(column)
     for route in summary(config):
-        hosts, paths = route["hosts"], route["paths"]
-        table.add_row(
-            str(route["name"]),
-            ", ".join(hosts) if isinstance(hosts, list) and hosts else "any",
-            ", ".join(paths) if isinstance(paths, list) else "",
-            str(route["stable"]).replace(" ", ", "),
-            "-" if route["canary"] is None else str(route["canary"]).replace(" ", ", "),
-            "-" if route["canary"] is None else f"{route['weight']:g} %",
-        )
+        name, canary = route["name"], route["canary"]
+        split = ("-", "-") if canary is None else (canary.replace(" ", ", "), f"{route['weight']:g} %")
+        stable = route["stable"].replace(" ", ", ")
+        table.add_row(name, ", ".join(route["hosts"]) or "any", ", ".join(route["paths"]), stable, *split)
+        if route["rules"]:
+            notes.append(f"{name}: rules {', '.join(route['rules'])}")
+        if config.routes[name].affinity is not None:
+            notes.append(f"{name}: affinity by {route['affinity']}")
     listening = ", ".join(str(listener.address) for listener in config.server.listen)
     screen.print(line(f"{path} is valid; it listens on {listening}."))
     screen.print(table)
-    for name, written in config.routes.items():
-        if written.rules:
-            names = ", ".join(rule.name for rule in written.rules)
-            screen.print(line(f"{name}: rules {names}"))
-        if written.affinity is not None:
-            screen.print(line(f"{name}: affinity by {affinity_text(written.affinity)}"))
-    for words in warnings:
-        screen.print(line(f"warning: {words}", "yellow"))
+    for note in notes:
+        screen.print(line(note))
+    for warning in warnings:
+        screen.print(line(f"warning: {warning}", "yellow"))

@@ -1,6 +1,7 @@
-"""`canaryproxy explain`: which version would this request get, and why?"""
+"""`canaryproxy explain`: the version of a request, and the reason."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +26,9 @@ def explain(
     source: Annotated[str, typer.Option(help="The client's address.")] = "127.0.0.1",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which version a request would get, and why, rule by rule.
+    """Show which version a request would get, and why, rule by rule.
 
-    The answer comes from the code that the proxy decides with. Nothing is sent anywhere.
+    The decision is made by the code of the proxy. No request is sent.
 
     `canaryproxy explain shop.yaml --header 'x-internal-tester: true' GET http://shop.example.com/cart`
     """
@@ -48,7 +49,7 @@ def explain(
 
 
 def request_head(method: str, url: str, headers: list[str], cookies: list[str]) -> "RequestHead":
-    """The request as the proxy would read it from the wire. Raises `typer.BadParameter` if it would refuse it."""
+    """The parsed request. Raises `typer.BadParameter` if the proxy would refuse it."""
     from urllib.parse import urlsplit
 
     from canaryproxy.http.h1.request_parser import RequestParser
@@ -69,14 +70,14 @@ def request_head(method: str, url: str, headers: list[str], cookies: list[str]) 
     try:
         head = reader.next()
     except RequestRejectedError as refused:
-        raise typer.BadParameter(f"the proxy answers this with {refused.failure.status}: {refused.why}") from None
+        raise typer.BadParameter(f"the proxy would answer {refused.failure.status}: {refused.why}") from None
     if not isinstance(head, RequestHead):
-        raise typer.BadParameter("this is no request")
+        raise typer.BadParameter("not a complete request")
     return head
 
 
 def client(config: "Config", url: str, source: str) -> "Client":
-    """Who sends it: an address, and the scheme of the URL."""
+    """The client: its address, and the scheme of the URL."""
     from canaryproxy.model.client import Client, read_address
 
     if read_address(source) is None:
@@ -86,7 +87,7 @@ def client(config: "Config", url: str, source: str) -> "Client":
 
 
 def explanation(config: "Config", head: "RequestHead", sender: "Client") -> "Explanation | None":
-    """What the config's table does with a request; None where no route claims it."""
+    """The decision of the config's routing table; None if no route matches."""
     import random
 
     from canaryproxy.control.compile import compile_table
@@ -97,7 +98,7 @@ def explanation(config: "Config", head: "RequestHead", sender: "Client") -> "Exp
 
 
 def as_data(data: "Explanation | None") -> dict[str, object]:
-    """For programs: percentages where users see them, `version` null where each request draws a new bucket."""
+    """The decision as JSON data; `version` is null if each request draws a new bucket."""
     if data is None:
         return {"route": None, "version": None, "reason": "no_route", "sentence": "no route has this host and path"}
     return {
@@ -108,16 +109,13 @@ def as_data(data: "Explanation | None") -> dict[str, object]:
         "bucket": data.bucket,
         "below": data.weight,
         "new_cookie": data.fresh,
-        "rules": [
-            {"name": rule.name, "matches": rule.matches, "decides": rule.decides, "why": rule.why}
-            for rule in data.rules
-        ],
+        "rules": [asdict(rule) for rule in data.rules],
         "sentence": data.sentence,
     }
 
 
 def as_lines(data: "Explanation | None") -> list[str]:
-    """For people."""
+    """The decision as text."""
     if data is None:
         return ["404: no route has this host and path"]
     lines = [data.sentence, f"route {data.route}, reason {data.reason}"]

@@ -1,12 +1,10 @@
-"""What commands print, fit for where it goes: a terminal, a pipe, a log, whatever characters it knows.
+"""Output of the commands for terminals, pipes and logs, in any character set.
 
-On a terminal tables are laid out for people, and nothing is cut: long cells go on in the next line. Elsewhere, and on
-terminals that are `dumb`, a table is lines for grep and awk: a header, then one line a row, every cell one word, none
-left out, none cut, and text of several words in the last column.
+On a terminal, tables are drawn and long cells wrap. Elsewhere, and on `dumb` terminals, a table is lines for grep and
+awk: a header, then one line per row; every cell is one word, and free text is in the last column.
 
-Part of what is printed was chosen by others: servers that answer, authors of requests and configs. It reaches
-the terminal as visible characters alone, whichever command prints it. The only ways out are `say`, `say_json`, and a
-`console` for what `line` and `Sheet` make.
+Parts of the output come from others: servers, requests, configs. Control characters in it never reach the terminal:
+all output passes through `say`, `say_json`, or a `console` that prints `line` and `Sheet`.
 """
 
 import codecs
@@ -30,32 +28,32 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 CLOSED = 128 + signal.SIGPIPE
-"""The exit code where the output is closed before its end, as of a program that the signal ends."""
+"""Exit code if the output is closed early, as of a program killed by SIGPIPE."""
 
 ENDLESS = 1_000_000
-"""Columns of what is no terminal."""
+"""Width of an output that is not a terminal."""
 
 KEYS = 2
-"""Columns that say what a row of a table is about."""
+"""Number of columns that identify a row."""
 
 GAP = 2
 """Spaces between two columns."""
 
 WRAPPED = 30
-"""Columns that text of several words needs at least; it goes on in the next line."""
+"""Minimum width of a column of wrapped text."""
 
 DUMB = ("dumb", "unknown")
 ASCII_LOCALES = ("C", "POSIX")
 
 SPELLED = {"\u2265": ">=", "\u2264": "<=", "\u2192": "->", "\u2026": "...", "\u00d7": "x", "\u2013": "-", "\u2014": "-"}
-"""What stands in for characters that an output does not know; others are shown escaped."""
+"""Replacements for characters outside the output's character set; others are escaped."""
 
 HANDLER = "canaryproxy"
 ASCII = "canaryproxy_ascii"
 
 
 def spelled(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Stand-ins for characters that cannot be encoded."""
+    """The codec error handler: replaces characters that cannot be encoded."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     found = error.object[error.start : error.end]
@@ -64,7 +62,7 @@ def spelled(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def known(name: str) -> codecs.CodecInfo | None:
-    """ASCII by another name: the command line's library writes UTF-8 to a stream that says it is ASCII."""
+    """The codec search function for ASCII under another name: click writes UTF-8 to streams named ascii."""
     if name != ASCII:
         return None
     base = codecs.lookup("ascii")
@@ -79,24 +77,24 @@ codecs.register(known)
 
 
 def say(*lines: str, err: bool = False) -> None:
-    """Print lines, each without anything that a terminal would follow or that would end it."""
+    """Print lines; control characters and line breaks in them are escaped."""
     typer.echo("\n".join(map(escaped, lines)), err=err)
 
 
 def line(text: str, style: str = "") -> "Text":
-    """A line for a console."""
+    """An escaped line for a console."""
     from rich.text import Text
 
     return Text(escaped(text), style)
 
 
 def say_json(document: object) -> None:
-    """Print JSON for programs. It reads as what was given, and is ASCII that prints."""
+    """Print JSON, in printable ASCII."""
     typer.echo(escaped_json(json.dumps(document, indent=2)))
 
 
 def is_rich(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
-    """Whether a stream is a terminal that can be drawn on."""
+    """Whether a stream is a terminal with cursor control."""
     try:
         terminal = stream is not None and stream.isatty()
     except ValueError:
@@ -105,23 +103,20 @@ def is_rich(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
 
 
 def draws_boxes(stream: TextIO | None, environ: Mapping[str, str]) -> bool:
-    """Whether it knows more than ASCII, too."""
+    """Whether the terminal also supports UTF-8."""
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     return is_rich(stream, environ) and encoding.startswith("utf") and not ascii_only(environ)
 
 
 def ascii_only(environ: Mapping[str, str]) -> bool:
-    """Whether the user says that the terminal knows nothing but ASCII: Python itself would write UTF-8 all the same."""
+    """Whether the locale is ASCII: Python would write UTF-8 all the same."""
     if environ.get("PYTHONIOENCODING") or environ.get("PYTHONUTF8") == "1":
         return False
-    said = environ.get("LC_ALL") or environ.get("LANG") or ""
-    return said in ASCII_LOCALES
+    return (environ.get("LC_ALL") or environ.get("LANG") or "") in ASCII_LOCALES
 
 
 def occupy() -> None:
-    """Open what is closed of the three standard descriptors, for our child processes, too. Else the next socket or
-    shared memory would have that number, and a log would be written into it.
-    """
+    """Open closed standard descriptors, also for child processes: a socket with that number would get the log."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -135,7 +130,7 @@ def occupy() -> None:
 
 
 def prepare(environ: Mapping[str, str]) -> None:
-    """Make the standard streams write whatever comes, or drop it where they are closed."""
+    """Make the standard streams accept any text; closed ones discard it."""
     occupy()
     for name, number in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
@@ -147,8 +142,8 @@ def prepare(environ: Mapping[str, str]) -> None:
 
 
 def guarded(command: Callable[[], None]) -> None:
-    """Run a command; end quietly where its output is closed, and with a line where it cannot be written. An error
-    that no code foresees is shown with its traceback, escaped as everything is.
+    """Run a command and exit. A closed output ends it silently, an unwritable one with a message; unexpected errors
+    are shown with an escaped traceback.
     """
     code = 0
     try:
@@ -156,6 +151,7 @@ def guarded(command: Callable[[], None]) -> None:
             command()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            # click wraps stdout with this class after EPIPE and hides the error.
             if type(sys.stdout).__name__ == "PacifyFlushWrapper":
                 code = CLOSED
         except OSError:
@@ -168,20 +164,18 @@ def guarded(command: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise
-        code = CLOSED if error.errno == errno.EPIPE else _unwritten(error)
+        code = CLOSED
+        if error.errno != errno.EPIPE:
+            os.write(2, f"the output cannot be written: {error.strerror}\n".encode())
+            code = 1
+        _drop()
     if code == CLOSED:
         _drop()
     sys.exit(code)
 
 
-def _unwritten(error: OSError) -> int:
-    os.write(2, f"the output cannot be written: {error.strerror}\n".encode())
-    _drop()
-    return 1
-
-
 def _drop() -> None:
-    """What is still buffered goes nowhere, so the end of the interpreter has nothing to complain of."""
+    """Discard buffered output, so that the interpreter reports no error at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(nowhere, number)
@@ -189,17 +183,15 @@ def _drop() -> None:
 
 
 def console() -> "Console":
-    """Where commands print."""
+    """The console of a command."""
     from rich.console import Console
     from rich.segment import Segment
 
     class Screen(Console):
-        """A console that is not cut, and ends with the code of a closed pipe. Text is escaped below everything that
-        lays it out, and has no markup.
-        """
+        """A console that escapes text after layout and exits with `CLOSED` on a closed pipe."""
 
         def render(self, renderable: "RenderableType", options: "ConsoleOptions | None" = None) -> "Iterable[Segment]":
-            """Segments to draw; only those of rich itself move the cursor."""
+            """Escape all segments but rich's own control sequences."""
             for text, style, control in super().render(renderable, options):
                 yield Segment(text if control else escaped_lines(text), style, control)
 
@@ -215,7 +207,7 @@ def console() -> "Console":
 
 
 class Sheet:
-    """A table. Columns that are `again` leave out what the row above says; `free` ones hold text of several words."""
+    """A table. `again` columns omit repeated values; `free` columns contain text of several words."""
 
     def __init__(self) -> None:
         self._columns: list[tuple[str, str, bool, bool]] = []
@@ -226,22 +218,22 @@ class Sheet:
 
     @property
     def row_count(self) -> int:
-        """How many rows there are."""
+        """Number of rows."""
         return len(self._rows)
 
     def add_column(self, name: str, *, justify: str = "left", again: bool = False, free: bool = False) -> None:
-        """One more column."""
+        """Add a column."""
         self._columns.append((name, justify, again, free))
 
     def add_row(self, *cells: "str | Text", style: str = "") -> None:
-        """One more row. Cells are escaped before their widths are taken."""
+        """Add a row. Cells are escaped before their widths are measured."""
         from rich.text import Text
 
         shown = (line(one.plain, str(one.style)) if isinstance(one, Text) else escaped(one) for one in cells)
         self._rows.append((tuple(shown), style))
 
     def lines(self) -> list[str]:
-        """As lines for grep and awk."""
+        """The table as lines for grep and awk."""
         order = sorted(range(len(self._columns)), key=lambda number: self._columns[number][3])
         rows = [[word(self._columns[number][0] or "detail") for number in order]]
         above = [""] * len(self._columns)
@@ -265,21 +257,19 @@ class Sheet:
         if not screen.is_terminal or screen.is_dumb_terminal:
             yield Text("\n".join(self.lines()), no_wrap=True, overflow="ignore")
             return
-        for place, chosen in enumerate(self.parts(options.max_width)):
+        for number, chosen in enumerate(self.parts(options.max_width)):
             drawn = Table(box=None, pad_edge=False, header_style="bold")
             for name, justify, _, _ in map(self._columns.__getitem__, chosen):
                 drawn.add_column(name, justify="right" if justify == "right" else "left", overflow="fold")
             for cells, style in self._rows:
                 shown = map(cells.__getitem__, chosen)
                 drawn.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in shown), style=style)
-            if place:
+            if number:
                 yield Text("")
             yield drawn
 
     def parts(self, width: int) -> list[list[int]]:
-        """The numbers of columns that fit beside one another. Where not all do, those to come stand below, each part
-        beginning with the first two columns, which say what a row is about.
-        """
+        """Column numbers of each part of a table that is too wide; every part starts with the key columns."""
         texts = [[str(cells[number]) for cells, _ in self._rows] for number in range(len(self._columns))]
         wide = [max(map(len, [name, *cells])) for (name, *_), cells in zip(self._columns, texts, strict=True)]
         needed = [min(size, WRAPPED) if free else size for size, (*_, free) in zip(wide, self._columns, strict=True)]
@@ -294,7 +284,7 @@ class Sheet:
 
 
 def word(text: str) -> str:
-    """A cell as one word: `5 %` as `5%`, `1.2 ms` as `1.2ms`, `4 (1)` as `4(1)`, a moment with a T."""
+    """A cell as one word: `5 %` becomes `5%`, `4 (1)` becomes `4(1)`, a date and time is joined by T."""
     joined = re.sub(r"(?<=\d) (?=(?:%|ms|s|min)(?: |$))", "", text.strip())
     joined = re.sub(r"(\d{4}-\d\d-\d\d) (?=\d)", r"\1T", joined).replace(" (", "(").replace(", ", ",")
     return re.sub(r"\s+", "-", joined)

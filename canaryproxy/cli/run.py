@@ -1,41 +1,23 @@
-"""`canaryproxy run`: serve a config file, or two URLs."""
+"""`canaryproxy run` and `probe`: run an instance from a config file or URLs, and check its health."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from canaryproxy import probe as probing
 from canaryproxy.cli.output import say
-
-if TYPE_CHECKING:
-    from canaryproxy.config import Config
-    from canaryproxy.config.load import ServerFlags
 
 
 def run(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG]", help="Config file; reloaded when it changes.")
-    ] = None,
-    stable: Annotated[
-        str | None, typer.Option(help="URL of the stable version, such as http://localhost:9001.")
-    ] = None,
-    canary: Annotated[
-        str | None, typer.Option(help="URL of the canary version; left out, stable gets everything.")
-    ] = None,
-    weight: Annotated[
-        str | None, typer.Option(help="Percentage of requests for the canary, such as 5 or 0.25.")
-    ] = None,
-    listen: Annotated[
-        str | None, typer.Option(help="Address to listen on, such as :8080 (IPv4 and IPv6). [default: 127.0.0.1:8080]")
-    ] = None,
-    admin_listen: Annotated[
-        str | None, typer.Option(help="Address of the admin API, or off. [default: 127.0.0.1:9900]")
-    ] = None,
-    state: Annotated[
-        str | None, typer.Option(help="File that remembers changes, or memory. [default: ./canaryproxy.db]")
-    ] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Config file; reloaded on changes.")] = None,
+    stable: Annotated[str | None, typer.Option(help="URL of stable, such as http://localhost:9001.")] = None,
+    canary: Annotated[str | None, typer.Option(help="URL of the canary. [default: no canary]")] = None,
+    weight: Annotated[str | None, typer.Option(help="Percentage for the canary, such as 5 or 0.25.")] = None,
+    listen: Annotated[str | None, typer.Option(help="Address, such as :8080. [default: 127.0.0.1:8080]")] = None,
+    admin_listen: Annotated[str | None, typer.Option(help="Admin API, or off. [default: 127.0.0.1:9900]")] = None,
+    state: Annotated[str | None, typer.Option(help="State file, or memory. [default: ./canaryproxy.db]")] = None,
     workers: Annotated[str | None, typer.Option(help="Worker processes. [default: auto]")] = None,
 ) -> None:
     """Run the proxy from a config file, or from one or two URLs.
@@ -44,52 +26,56 @@ def run(
 
     `canaryproxy run --stable http://localhost:9001 --canary http://localhost:9002 --weight 1`
 
-    SIGHUP or a changed file reloads the routes; SIGTERM and Ctrl-C finish what is open first.
+    SIGHUP or a changed file reloads the routes. On SIGTERM and Ctrl-C, requests in flight are completed before exit.
     """
     from canaryproxy.app import supervisor
     from canaryproxy.app.instance import LogSetupError, StorageUnavailableError
-    from canaryproxy.config import ConfigError
+    from canaryproxy.config import Config, ConfigError, from_flags, load
     from canaryproxy.config.load import ServerFlags
     from canaryproxy.log import configure
     from canaryproxy.processes.listen import ListenError
     from canaryproxy.processes.workers import IncompatibleWorkerError
 
-    load = _source(config, stable, canary, weight, listen, ServerFlags(admin_listen, state, workers))
+    main = {"--stable": stable, "--canary": canary, "--weight": weight, "--listen": listen}
+    options = {**main, "--admin-listen": admin_listen, "--state": state, "--workers": workers}
+    given = [flag for flag, value in options.items() if value is not None]
+    if config is not None and given:
+        raise typer.BadParameter(f"{', '.join(given)} cannot be combined with the config file {config}")
+
+    def read() -> Config:
+        if config is not None:
+            return load(config, os.environ)
+        if stable is None:
+            raise typer.BadParameter("give a config file, or --stable URL and optionally --canary URL")
+        return from_flags(stable, canary, weight, listen, ServerFlags(admin_listen, state, workers))
+
     try:
-        loaded = load()
+        loaded = read()
         configure(loaded.server.log.level, loaded.server.log.format)
-        code = supervisor.run(loaded, load=load if config else None, path=config)
+        code = supervisor.run(loaded, load=read if config else None, path=config)
     except (ConfigError, ListenError, LogSetupError, StorageUnavailableError, IncompatibleWorkerError) as error:
         say(*str(error).splitlines(), err=True)
         code = 1
     raise typer.Exit(code)
 
 
-def _source(
-    path: Path | None,
-    stable: str | None,
-    canary: str | None,
-    weight: str | None,
-    listen: str | None,
-    server: "ServerFlags",
-) -> "Callable[[], Config]":
-    """How the config is read, from what was given. Raises `typer.BadParameter` for what does not go together."""
-    from canaryproxy.config import from_flags, load
+def probe(
+    what: Annotated[str, typer.Argument(metavar="live|ready", help="Liveness or readiness.")] = "live",
+    socket: Annotated[
+        str | None,
+        typer.Option(envvar=probing.SOCKET, metavar="PATH", help="The probes' socket. [default: probes.sock]"),
+    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Used without a socket file.")] = None,
+    timeout: Annotated[str, typer.Option(metavar="SECONDS", help="Time limit.")] = "2",
+) -> None:
+    """Check liveness or readiness of the local instance over its Unix socket. Exit code 0: yes, 1: no.
 
-    flags = {
-        "--stable": stable,
-        "--canary": canary,
-        "--weight": weight,
-        "--listen": listen,
-        "--admin-listen": server.admin_listen,
-        "--state": server.state,
-        "--workers": server.workers,
-    }
-    given = [flag for flag, value in flags.items() if value is not None]
-    if path is not None:
-        if given:
-            raise typer.BadParameter(f"{', '.join(given)} and the file {path} both say what to run; give one of them")
-        return lambda: load(path, os.environ)
-    if stable is None:
-        raise typer.BadParameter("give a config file, or --stable URL, and --canary URL where there is a canary")
-    return lambda: from_flags(stable, canary, weight, listen, server)
+    `canaryproxy probe ready --socket /run/canaryproxy/probes.sock`
+    """
+    if what not in probing.PATHS:
+        raise typer.BadParameter("expected live or ready")
+    seconds = probing.patience(timeout)
+    if seconds is None:
+        limit = f"{probing.MAX_TIMEOUT_SECONDS:g}"
+        raise typer.BadParameter(f"expected seconds up to {limit}, such as 2", param_hint="--timeout")
+    raise typer.Exit(probing.run(probing.Question(what, socket or "", address or "", seconds), os.environ))

@@ -1,4 +1,4 @@
-"""Waiting for the end of rollouts, with an exit code for each: the rollout that was asked for, and no other."""
+"""Waiting for the end of given rollouts, with an exit code per result."""
 
 import time
 from typing import Annotated, Any
@@ -6,11 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from canaryproxy.cli.output import say, say_json
-from canaryproxy.cli.remote import Remote, RemoteError
-from canaryproxy.cli.weight import segment
+from canaryproxy.cli.remote import Remote, RemoteError, segment
 
 PERIOD_SECONDS = 1.0
-"""Seconds between two looks."""
+"""Polling interval."""
 
 SUCCEEDED = 0
 ROLLED_BACK = 1
@@ -22,17 +21,17 @@ CODES = {"succeeded": SUCCEEDED, "rolled_back": ROLLED_BACK, "superseded": SUPER
 
 UNDER_WAY = ("progressing", "paused", "baking")
 
-PASSING = (None, 503)
-"""Refusals that waiting may end: not there yet, not ready yet."""
+TRANSIENT = (None, 503)
+"""Error statuses that may pass: not reachable yet, not ready yet."""
 
-Timeout = Annotated[str, typer.Option(help="Longest time to --wait, such as 90s or 10m.")]
+Timeout = Annotated[str, typer.Option(help="With --wait: time limit, such as 90s or 10m.")]
 
 Outcome = dict[str, Any]
-"""Route, result, and what is known of the rollout, if there is one."""
+"""A rollout as the API shows it; of a route without rollout only its phase as `result`."""
 
 
 class RolloutWaiter:
-    """Waits for one rollout by its id, or for all that are under way at the first look."""
+    """Waits for a rollout by its id, or for all that are under way at the first poll."""
 
     def __init__(self, remote: Remote, route: str | None, rollout: str | None = None) -> None:
         self._remote = remote
@@ -41,7 +40,7 @@ class RolloutWaiter:
         self._settled: list[Outcome] = []
 
     def poll(self) -> list[Outcome]:
-        """How each stands. Raises `RemoteError`."""
+        """The state of each rollout. Raises `RemoteError`."""
         self._remote.call("GET", "/readyz")
         if self._wanted is None:
             self._wanted = self._first()
@@ -49,28 +48,20 @@ class RolloutWaiter:
         return [*self._settled, *(self._remote.gather(*paths) if paths else [])]
 
     def _first(self) -> dict[str, str]:
-        """Remember what there is to wait for; a route without a rollout under way is as it is."""
+        """The rollouts under way, by route. Other routes are settled."""
         if self._route is None:
             routes = self._remote.call("GET", "/api/v1/routes")["routes"]
         else:
             routes = [self._remote.call("GET", f"/api/v1/routes/{segment(self._route)}")]
         going = {one["route"]: one["rollout_id"] for one in routes if one["phase"] in UNDER_WAY}
-        self._settled = [
-            {
-                "route": one["route"],
-                "result": one["phase"],
-                "id": one["rollout_id"],
-                "canary_version": one["canary_version"],
-                "why": one["reason"],
-            }
-            for one in routes
-            if one["route"] not in going
-        ]
+        names = {"result": "phase", "id": "rollout_id", "why": "reason"}
+        keys = {"route": "route", **names, "canary_version": "canary_version"}
+        self._settled = [{key: one[name] for key, name in keys.items()} for one in routes if one["route"] not in going]
         return going
 
 
 def seconds(text: str) -> float:
-    """A duration as written. Raises `typer.BadParameter`."""
+    """Parse a duration. Raises `typer.BadParameter`."""
     from canaryproxy.config.problems import InvalidValueError
     from canaryproxy.config.types.quantity import duration
 
@@ -80,13 +71,13 @@ def seconds(text: str) -> float:
         raise typer.BadParameter(wrong.hint, param_hint="--timeout") from None
 
 
-def wait(waiting: RolloutWaiter, patience: float, *, as_json: bool = False) -> int:
-    """Look until it is over; the exit code."""
-    deadline = time.monotonic() + patience
+def wait(waiter: RolloutWaiter, limit: float, *, as_json: bool = False) -> int:
+    """Poll until all rollouts are over or `limit` seconds have passed. Returns the exit code."""
+    deadline = time.monotonic() + limit
     said: list[str] = []
     while True:
         try:
-            found = waiting.poll()
+            found = waiter.poll()
             now = [*map(sentence, found)]
             if all(one["result"] != "under_way" for one in found):
                 if as_json:
@@ -95,30 +86,30 @@ def wait(waiting: RolloutWaiter, patience: float, *, as_json: bool = False) -> i
                     say(*now)
                 return code(found)
         except RemoteError as error:
-            if error.status not in PASSING:
+            if error.status not in TRANSIENT:
                 say(str(error), err=True)
                 return REFUSED
             now = [str(error)]
-        if now != said:
+        if now != said:  # only changes are printed, so that a log of CI stays short
             say(*now, err=True)
             said = now
         if time.monotonic() >= deadline:
-            say("the time is over", err=True)
+            say("timed out", err=True)
             return TIMED_OUT
         time.sleep(min(PERIOD_SECONDS, max(0.0, deadline - time.monotonic())))
 
 
 def code(found: list[Outcome]) -> int:
-    """Of several routes the worst counts: a rollback before one that was superseded."""
+    """The exit code: a rollback counts before a superseded rollout, that before success."""
     codes = {CODES.get(one["result"], SUCCEEDED) for one in found}
     return next((one for one in (ROLLED_BACK, SUPERSEDED) if one in codes), SUCCEEDED)
 
 
 def sentence(one: Outcome) -> str:
-    """How a rollout stands, and of which version it is."""
-    words = f"{one['route']} {one['result']}"
+    """The state of a rollout and its version in a sentence."""
+    text = f"{one['route']} {one['result']}"
     if one["canary_version"] and one["result"] != "idle":
-        words += f", version {one['canary_version']}"
+        text += f", version {one['canary_version']}"
     if one["id"]:
-        words += f", rollout {one['id']}"
-    return f"{words}: {one['why']}" if one["why"] and one["result"] != "succeeded" else words
+        text += f", rollout {one['id']}"
+    return f"{text}: {one['why']}" if one["why"] and one["result"] != "succeeded" else text

@@ -13,9 +13,9 @@ from aiohttp import web
 from canaryproxy.admin import accept_loop as door_module
 from canaryproxy.admin import newcomers, receive_window
 from canaryproxy.admin.accept_loop import AcceptLoop, ConnectionQuota
+from canaryproxy.admin.connection_slots import STRETCH_SECONDS, STRETCHES
 from canaryproxy.admin.control_connection import ControlConnection
 from canaryproxy.admin.newcomers import Newcomer, Refusable
-from canaryproxy.admin.turnover import STRETCH, STRETCHES
 from canaryproxy.processes.listen import listen_on
 from tests.support.admin import until
 from tests.support.cluster import run
@@ -188,7 +188,7 @@ def test_an_error_in_a_sweep_does_not_end_the_sweeping() -> None:
     async def test() -> None:
         async with api(SMALL) as made:
             await made.connect()
-            sweeping, failed = made.door._places.stalled_since, 0
+            sweeping, failed = made.door._slots.stalled_since, 0
 
             def broken(moment: float) -> list[ControlConnection]:
                 nonlocal failed
@@ -198,7 +198,7 @@ def test_an_error_in_a_sweep_does_not_end_the_sweeping() -> None:
                 return sweeping(moment)
 
             asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-            made.door._places.stalled_since = broken  # type: ignore[method-assign]
+            made.door._slots.stalled_since = broken  # type: ignore[method-assign]
             await until(lambda: failed >= 3)
             made.ahead = door_module.HEAD_TIMEOUT_SECONDS
             await until(lambda: made.door.connections == 0)
@@ -538,12 +538,12 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def flood(made: Api, source: str = "127.0.0.1") -> None:
     """Have so many places change hands in one moment of its clock, and be at the next."""
-    room = made.door._places._most
+    room = made.door._slots._most
     enough = -(-room // STRETCHES)
     for _ in range(room + enough):
         await made.connect(source)
     assert made.door.dropped["evicted"] >= enough
-    made.frozen += 1.1 * STRETCH
+    made.frozen += 1.1 * STRETCH_SECONDS
 
 
 async def knock(made: Api) -> None:
@@ -554,7 +554,7 @@ async def knock(made: Api) -> None:
     await until(lambda: made.seen > before)
 
 
-def test_no_more_newcomers_are_taken_in_a_turn_than_a_quarter_of_the_places(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_newcomers_are_taken_in_a_turn_than_a_quarter_of_the_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
     def take(_: socket.socket, most: int, __: Refusable) -> tuple[list[Newcomer], int]:
@@ -606,7 +606,7 @@ def test_in_a_flood_a_silent_newcomer_of_another_address_is_let_in() -> None:
             made.frozen = made.now()
             await flood(made)
             operator = await made.connect("127.0.0.9")
-            made.frozen += STRETCH / 2
+            made.frozen += STRETCH_SECONDS / 2
             for _ in range(8):
                 await knock(made)
             assert (await asked(operator, b"/quick")).startswith(b"200")
@@ -620,7 +620,7 @@ def test_after_a_flood_silent_newcomers_are_let_in_again() -> None:
         async with api(ConnectionQuota.unshared(8)) as made:
             made.frozen = made.now()
             await flood(made)
-            made.frozen += 2.2 * STRETCH
+            made.frozen += 2.2 * STRETCH_SECONDS
             late = await made.connect()
             assert (await asked(late, b"/quick")).startswith(b"200")
             assert not made.door.dropped["silent"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from canaryproxy.admin.preconditions import tag
+from canaryproxy.admin.api_call import tag
 from canaryproxy.control.ports import Store
 from canaryproxy.storage.sqlite import SqliteStore
 from tests.admin.test_operations import RULE, call, refused
@@ -82,13 +82,13 @@ async def test_a_canary_comes_and_goes_and_everyone_is_notified() -> None:
     assert (answer.status, answer.body.model_dump()["canary"]) == (200, more)
     assert (await call(api, "PUT", "/{route}/weight", {"canary": 5}, route="docs")).status == 200
     assert await refused(api, "DELETE", CANARY, route="docs") == (
-        "phase",
+        "illegal-phase",
         "the canary gets 5 %; set its weight to 0 before it is removed",
     )
     await call(api, "PUT", "/{route}/weight", {"canary": 0}, route="docs")
     await call(api, "POST", "/{route}/rules", RULE, route="docs")
     assert await refused(api, "DELETE", CANARY, route="docs") == (
-        "phase",
+        "illegal-phase",
         "rules reach the canary, remove them first: testers",
     )
     await call(api, "DELETE", "/{route}/rules/{rule}", route="docs")
@@ -102,7 +102,7 @@ async def test_if_match_is_honoured() -> None:
     seen = (await call(api, "GET", CANARY, route="docs")).headers["ETag"]
     await call(api, "PUT", CANARY, "http://127.0.0.1:3", route="docs", if_match=seen)
     for method, body in (("PUT", "http://127.0.0.1:4"), ("DELETE", None)):
-        assert (await refused(api, method, CANARY, body, route="docs", if_match=seen))[0] == "stale"
+        assert (await refused(api, method, CANARY, body, route="docs", if_match=seen))[0] == "revision-conflict"
     assert (await call(api, "GET", CANARY, route="docs")).body.model_dump()["canary"] == {"url": "http://127.0.0.1:3"}
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.admin.connection_slots import ControlSlots
+from canaryproxy.admin.connection_slots import STRETCH_SECONDS, STRETCHES, ControlSlots, Turnover
 
 MOST, BUSY, SHARE, BUSY_SHARE = 6, 4, 4, 2
 
@@ -191,3 +191,36 @@ def test_an_address_crowds_with_its_equal_part_of_all_places_as_with_the_most_of
     assert [bigger.exceeds_share(address) for address in "abcd"] == [True, True, False, False]
     shared = filled("a", "a", "a", "a")
     assert shared.exceeds_share("a")
+
+
+PLACES = 10 * STRETCHES
+
+
+def test_it_is_whole_as_soon_as_places_change_hands_so_fast_that_all_do_in_a_brief_time() -> None:
+    churn = Turnover(PLACES)
+    for _ in range(9):
+        churn.add(100.0)
+        assert not churn.whole(100.0)
+    churn.add(100.0)
+    assert churn.whole(100.0)
+    assert churn.whole(100.0 + 1.1 * STRETCH_SECONDS)
+    assert not churn.whole(100.0 + 2.2 * STRETCH_SECONDS)
+
+
+def test_one_less_is_not_whole() -> None:
+    churn = Turnover(PLACES)
+    churn.add(100.0, 9)
+    assert not churn.whole(100.0 + 1.1 * STRETCH_SECONDS)
+
+
+def test_what_came_long_ago_does_not_count() -> None:
+    churn = Turnover(PLACES)
+    churn.add(100.0, 10 * PLACES)
+    assert not churn.whole(100.0 + 2.2 * STRETCH_SECONDS)
+
+
+def test_it_stays_whole_as_long_as_so_many_come() -> None:
+    churn = Turnover(PLACES)
+    for number in range(100):
+        churn.add(100.0 + STRETCH_SECONDS * number / 10)
+        assert (number >= 9) == churn.whole(100.0 + STRETCH_SECONDS * number / 10)

@@ -78,6 +78,6 @@ def test_one_address_cannot_take_all_the_room_and_what_was_taken_is_given_back()
         assert not room.full("a")
         with room.entered("a"):
             assert room.full("a")
-            assert not room.has_waiters
+            assert not room.exhausted
     assert not room.full("a")
     assert counts == {"metrics": 2}

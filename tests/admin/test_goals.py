@@ -58,10 +58,10 @@ async def test_an_event_of_a_user_is_that_of_the_version_that_had_them_and_the_u
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"goal": "cart", "version": None, "key": "a"}, "version: leave it out"),
+        ({"goal": "cart", "version": None, "key": "a"}, "version: leave the field out"),
         ({"goal": "cart", "key": "\ud800"}, "key"),
-        ({"goal": "cart"}, "give `version`, or `key`"),
-        ({"goal": "cart", "version": "canary", "key": "a"}, "give `version`, or `key`"),
+        ({"goal": "cart"}, "give either `version` or `key`"),
+        ({"goal": "cart", "version": "canary", "key": "a"}, "give either `version` or `key`"),
         ({"goal": "cart", "version": "beta"}, "version"),
         ({"goal": "cart", "key": ""}, "key"),
         ({"goal": "cart", "version": "canary", "value": -1}, "value"),

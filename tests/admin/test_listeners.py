@@ -72,10 +72,10 @@ def test_what_is_dropped_is_one_log_line_in_a_while(
         doors = ControlListeners()
         address = await doors.serve("probes", application(), listen_on("127.0.0.1", 0), ConnectionQuota(4, 3, 2, 2))
         flood = [socket.create_connection(address) for _ in range(10)]
-        await until(lambda: "connections to the probes listener: " in caplog.text)
+        await until(lambda: "connections dropped by the probes listener: " in caplog.text)
         flood += [socket.create_connection(address) for _ in range(10)]
         await until(lambda: gone(doors) == 18)
-        assert caplog.text.count("connections to the probes listener: ") == 1
+        assert caplog.text.count("connections dropped by the probes listener: ") == 1
         await doors.cleanup()
         for sock in flood:
             sock.close()

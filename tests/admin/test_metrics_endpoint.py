@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
-from canaryproxy.admin import metrics_endpoint, slow_writes
+from canaryproxy.admin import metrics_endpoint, receive_window
 from canaryproxy.admin.app import admin_application, probes_application, scrapes_of
 from canaryproxy.telemetry.read import exposition
 from canaryproxy.telemetry.read.exposition import ExpositionPiece, render
@@ -199,7 +199,7 @@ async def test_who_does_not_read_keeps_no_old_rendering_once_they_are_too_much(
             return 20_000_000
 
     monkeypatch.setattr(metrics_endpoint, "Exposition", Long)
-    monkeypatch.setattr(slow_writes, "TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(receive_window, "PIECE_TIMEOUT_SECONDS", 60.0)
     api = await Api().start()
     shared = scrapes_of(api.knowledge)
     client = await aiohttp_client(probes_application(api.knowledge, shared))
@@ -217,7 +217,7 @@ async def test_who_does_not_read_keeps_no_old_rendering_once_they_are_too_much(
 async def test_who_trickles_is_given_up_after_a_while_in_all(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_endpoint, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(receive_window, "RESPONSE_TIMEOUT_SECONDS", 0.2)
     api = await Api(route=MANY).start()
     shared = scrapes_of(api.knowledge)
     client = await aiohttp_client(probes_application(api.knowledge, shared))
@@ -251,8 +251,8 @@ async def test_who_does_not_read_gives_way_to_one_more_of_the_same_address(
             return 20_000_000
 
     monkeypatch.setattr(metrics_endpoint, "Exposition", Long)
-    monkeypatch.setattr(metrics_endpoint, "SLOW", 0.2)
-    monkeypatch.setattr(slow_writes, "TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(metrics_endpoint, "SLOW_SECONDS", 0.2)
+    monkeypatch.setattr(receive_window, "PIECE_TIMEOUT_SECONDS", 60.0)
     api = await Api().start()
     shared = scrapes_of(api.knowledge)
     client = await aiohttp_client(probes_application(api.knowledge, shared))

@@ -1,7 +1,7 @@
 """The document agrees with the router, and holds what is built and nothing else."""
 
 from canaryproxy.admin.app import admin_application
-from canaryproxy.admin.openapi import document
+from canaryproxy.admin.openapi import document, html_page
 from tests.support.admin import Api
 
 
@@ -34,3 +34,16 @@ def test_every_reference_leads_somewhere() -> None:
     assert names <= data["components"]["schemas"].keys()
     operations = [one for methods in data["paths"].values() for one in methods.values()]
     assert len({one["operationId"] for one in operations}) == len(operations)
+
+
+def test_it_names_every_call_and_runs_nothing() -> None:
+    data = document(guarded=True)
+    html = html_page(data)
+    assert all(f"<code>{path}</code>" in html for path in data["paths"])
+    assert "<script" not in html
+
+
+def test_text_is_escaped() -> None:
+    data = document(guarded=True)
+    data["info"]["title"] = "<b>&"
+    assert "<b>&" not in html_page(data)

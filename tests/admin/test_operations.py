@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from canaryproxy.admin import operations
-from canaryproxy.admin.api_call import ApiCall, ApiResponse
+from canaryproxy.admin.api_call import ApiCall, ApiResponse, tag
 from canaryproxy.admin.operations import OPERATIONS, Operation
-from canaryproxy.admin.preconditions import tag
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.route_states import Actor
@@ -75,7 +74,7 @@ async def test_a_stale_revision_is_refused() -> None:
     assert seen == tag(api.ledger.revision("shop"))
     changed = await call(api, "PUT", "/{route}/weight", {"canary": 1}, if_match=seen)
     assert changed.headers["ETag"] != seen
-    assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen))[0] == "stale"
+    assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen))[0] == "revision-conflict"
     await call(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=f'"x", {changed.headers["ETag"]}')
     await call(api, "PUT", "/{route}/weight", {"canary": 3}, if_match="*")
 
@@ -88,7 +87,7 @@ async def test_a_tag_from_before_a_restart_is_good_after_it(tmp_path: Path) -> N
     again = await Api(store=SqliteStore(tmp_path / "state.db")).start()
     assert (await call(again, "GET", "/{route}")).headers["ETag"] == seen
     await call(again, "PUT", "/{route}/weight", {"canary": 2}, if_match=seen)
-    assert (await refused(again, "PUT", "/{route}/weight", {"canary": 3}, if_match=seen))[0] == "stale"
+    assert (await refused(again, "PUT", "/{route}/weight", {"canary": 3}, if_match=seen))[0] == "revision-conflict"
     await again.close()
 
 
@@ -111,12 +110,12 @@ async def test_every_change_honours_if_match_and_a_stale_one_changes_nothing(ope
     for stale in ('"00000000-0"', '"", "x"', f"W/{tag(api.ledger.revision('shop'))}"):
         with pytest.raises(ApiError) as problem:
             await call(api, operation.method, path, body, if_match=stale)
-        assert problem.value.slug == "stale"
+        assert problem.value.slug == "revision-conflict"
         assert problem.value.headers["ETag"] == tag(api.ledger.revision("shop"))
     for malformed in ("", "x", '"a', '"a" "b"', '*, "a"', 'w/"a"', "1"):
         assert (await refused(api, operation.method, path, body, if_match=malformed))[0] == "malformed"
     assert api.ledger.state["shop"] is before
-    assert "stale" in operation.problems
+    assert "revision-conflict" in operation.problems
     assert "malformed" in operation.problems
 
 
@@ -134,7 +133,7 @@ async def test_the_same_request_again_is_stale_and_moves_nothing_twice() -> None
     for verb in ("promote", "promote", "pause", "abort"):
         path = f"/{{route}}/rollout/{verb}"
         after = (await call(api, "POST", path, {}, if_match=seen)).headers["ETag"]
-        assert (await refused(api, "POST", path, {}, if_match=seen))[0] == "stale"
+        assert (await refused(api, "POST", path, {}, if_match=seen))[0] == "revision-conflict"
         seen = after
     assert (api.ledger.state["shop"].rollout.step, api.ledger.state["shop"].rollout.phase) == (2, "rolled_back")
 
@@ -155,7 +154,7 @@ async def test_what_is_not_acknowledged_is_said_to_be_kept() -> None:
     slug, detail = await refused(api, "PUT", "/{route}/weight", {"canary": 50})
     assert (slug, detail) == (
         "not-acknowledged",
-        "kept and published, but not every worker has acknowledged generation 2",
+        "stored and published, but not every worker has acknowledged generation 2",
     )
     assert api.workers.tables[-1].routes[0].weight == 5000
 
@@ -218,7 +217,9 @@ async def test_an_answer_tells_of_its_own_change_though_another_one_follows() ->
     api.workers.acknowledged = meanwhile  # type: ignore[method-assign, assignment]
     answer = await call(api, "PUT", "/{route}/weight", {"canary": 1})
     assert (answer.body.model_dump()["canary"], answer.body.model_dump()["generation"]) == (1.0, 2)
-    assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=answer.headers["ETag"]))[0] == "stale"
+    assert (await refused(api, "PUT", "/{route}/weight", {"canary": 2}, if_match=answer.headers["ETag"]))[
+        0
+    ] == "revision-conflict"
     api.workers.acknowledged = meanwhile  # type: ignore[method-assign, assignment]
     added = await call(api, "POST", "/{route}/rules", RULE)
     assert added.body.model_dump()["rules"] == [RULE]
@@ -245,6 +246,6 @@ async def test_there_is_a_number_of_rules_that_a_route_cannot_exceed(monkeypatch
     for method, path in (("POST", "/{route}/rules"), ("PUT", "/{route}/rules/{rule}")):
         assert await refused(api, method, path, {**RULE, "name": "b"}, rule="b") == (
             "invalid",
-            "a route has 1 rules at most",
+            "a route has at most 1 rules",
         )
     await call(api, "PUT", "/{route}/rules/{rule}", {**RULE, "to": "stable"})

@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient
 from aiohttp.web import Application
 
-from canaryproxy.admin import fair_queue, openapi, read_responses
+from canaryproxy.admin import fair_queue, openapi, read_responses, receive_window
 from canaryproxy.admin.app import admin_application
 from canaryproxy.admin.views import Views
 from tests.support.admin import READ, TOKENS, WRITE, Api, until
@@ -129,7 +129,7 @@ async def test_the_description_is_written_down_once(aiohttp_client: Client, monk
 async def test_a_long_answer_is_cut_off_where_it_is_not_read(
     aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read_responses, "TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(receive_window, "RESPONSE_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setattr(read_responses, "PIECE", 1_000)
     api = await Api(route=MANY).start()
     client = await aiohttp_client(admin_application(api.knowledge, api.gate))

@@ -3,9 +3,14 @@
 import asyncio
 import socket
 import time
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from aiohttp.test_utils import TestClient
+from aiohttp.web import Application
 
+from canaryproxy.admin import metrics_endpoint, receive_window
+from canaryproxy.admin.app import admin_application
 from canaryproxy.admin.receive_window import (
     MIN_PIECE_BYTES,
     STALLED_CHECKS,
@@ -17,7 +22,8 @@ from canaryproxy.admin.receive_window import (
     read_window,
     unacknowledged,
 )
-from tests.support.admin import until
+from canaryproxy.telemetry.read.exposition import Exposition, ExpositionFormat
+from tests.support.admin import Api, until
 from tests.support.cluster import run
 
 WIDE = 65536
@@ -65,7 +71,7 @@ def test_a_client_seems_not_to_read_one_look_before_it_is_sure() -> None:
     for _ in range(STALLED_CHECKS):
         assert reading.update(window(WIDE, 1))
     assert reading.lags
-    assert reading.look(window(WIDE))
+    assert reading.update(window(WIDE))
     assert not reading.lags
 
 
@@ -150,3 +156,55 @@ def test_where_the_system_does_not_say_it_none_has_waited() -> None:
     one, other = socket.socketpair()
     with one, other:
         assert connected_for(one) == 0.0
+
+
+Client = Callable[[Application], Awaitable[TestClient]]  # type: ignore[type-arg]
+
+
+async def ask(client: TestClient, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:  # type: ignore[type-arg]
+    reader, writer = await asyncio.open_connection(client.host, client.port, limit=1024)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+    await reader.readline()
+    return reader, writer
+
+
+async def test_an_events_client_that_does_not_read_is_cut_off(
+    aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive_window, "PIECE_TIMEOUT_SECONDS", 0.05)
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    _, writer = await ask(client, "/api/v1/events")
+    await until(lambda: "1 listeners" in repr(api.events))
+    async with asyncio.timeout(60):
+        while "1 listeners" in repr(api.events):
+            api.events.publish("config", detail="x" * 100_000)
+            await asyncio.sleep(0)
+    writer.close()
+
+
+async def test_a_scraper_that_does_not_read_is_cut_off(aiohttp_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive_window, "PIECE_TIMEOUT_SECONDS", 0.05)
+    pieces = 0
+
+    class Long(Exposition):
+        def blocks(self, _: ExpositionFormat) -> Iterator[bytes]:
+            nonlocal pieces
+            while pieces < 10_000:
+                pieces += 1
+                yield b"x" * 100_000
+
+        def length(self, _: ExpositionFormat) -> int:
+            return 10_000 * 100_000
+
+    monkeypatch.setattr(metrics_endpoint, "Exposition", Long)
+    api = await Api().start()
+    client = await aiohttp_client(admin_application(api.knowledge, api.gate))
+    reader, writer = await ask(client, "/metrics")
+    with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):  # noqa: PT012 - it comes sooner or later
+        async with asyncio.timeout(60):
+            await asyncio.sleep(0.3)
+            while True:
+                await reader.readexactly(100_000)
+    assert pieces < 1000
+    writer.close()

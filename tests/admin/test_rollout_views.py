@@ -1,5 +1,6 @@
 """The last rollouts and their reports, as the API shows them."""
 
+import math
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ from canaryproxy.admin.api_call import ApiCall
 from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.admin.rollout_models import VERBS
+from canaryproxy.admin.rollout_views import analysis_of
+from canaryproxy.analysis.finding import Finding, JudgeReport, SampleSizes
 from canaryproxy.control.route_states import OPERATOR
 from canaryproxy.rollout.state import Verb
 from tests.support.admin import Api
@@ -68,7 +71,7 @@ async def test_one_that_is_not_known_is_a_problem_that_names_those_that_are() ->
     for path in ("rollouts/{rollout}", "rollouts/{rollout}/report"):
         with pytest.raises(ApiError) as none:
             await asked(api, "GET", path, rollout="20200101-000000-aaaaa")
-        assert (none.value.slug, none.value.detail) == ("no-such-rollout", "the last ones are: none")
+        assert (none.value.slug, none.value.detail) == ("no-such-rollout", "the last rollouts are: none")
     begun = await did(api, "start")
     with pytest.raises(ApiError) as other:
         await asked(api, "GET", "rollouts/{rollout}", rollout="nope")
@@ -101,8 +104,45 @@ async def test_the_same_version_is_refused_after_an_abort_and_the_next_one_start
     for body in ({"version": "v42"}, {}):
         with pytest.raises(ApiError) as refused:
             await did(api, "start", **body)
-        assert refused.value.slug == "phase"
+        assert refused.value.slug == "illegal-phase"
         assert "retry" in refused.value.detail
     assert (await did(api, "start", version="v43"))["phase"] == "progressing"
     await did(api, "abort")
     assert (await did(api, "retry"))["canary_version"] == "v43"
+
+
+def test_a_route_without_traffic_has_an_analysis() -> None:
+    api = Api()
+    found = analysis_of("blog", api.judges.analysis("blog", api.clock))
+    assert (found.verdict, found.reason) == ("inconclusive", "the canary has no share of the traffic")
+    assert [one.name for one in found.checks] == ["errors", "latency", "refusals", "limit:error_rate", "sample-ratio"]
+    assert any(one.path.endswith("/analysis") for one in OPERATIONS)
+
+
+def test_numbers_have_six_digits_and_are_finite() -> None:
+    check = Finding(
+        "errors", "fail", "words", interval=(1.5, None), samples=SampleSizes(1, 2), evidence=math.inf, threshold=100
+    )
+    found = analysis_of("shop", JudgeReport("fail", "words", 123.4567891, 100.00000000000001, (check,), 1.23456, 525))
+    assert (found.evidence, found.threshold, found.weight, found.seconds) == (123.457, 100.0, 5.25, 1.235)
+    assert found.checks[0].evidence == 1e300
+    assert found.checks[0].interval == [1.5, None]
+
+
+async def test_a_webhook_goes_by_the_status_whether_the_verdict_is_as_it_wants() -> None:
+    api = await Api().start()
+    (gate,) = (one for one in OPERATIONS if one.path.endswith("/analysis/{verdict}"))
+
+    async def asked(verdict: str) -> str:
+        path = {"route": "shop", "verdict": verdict}
+        try:
+            answer = await gate.run(ApiCall(api.knowledge, OPERATOR, path, {}))
+        except ApiError as problem:
+            return f"{problem.status} {problem.detail}"
+        return str(answer.status)
+
+    assert await asked("inconclusive") == "200"
+    assert await asked("pass") == "409 inconclusive: the canary has no share of the traffic"
+    assert await asked("fail") == "409 inconclusive: the canary has no share of the traffic"
+    assert (await asked("good")).startswith("422 verdict: expected pass")
+    assert (gate.method, gate.role) == ("POST", "read")

@@ -95,7 +95,7 @@ async def test_what_fails_fails_for_all_who_wait_and_the_next_begins_again(
     await rest()
     making.may_end.set()
     failures = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {one.slug for one in failures if isinstance(one, ApiError)} == {"failed"}
+    assert {one.slug for one in failures if isinstance(one, ApiError)} == {"internal-error"}
     assert len({id(one) for one in failures}) == 3
     assert "RuntimeError: the details" in caplog.text
     making.error = None

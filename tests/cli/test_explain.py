@@ -61,8 +61,8 @@ def test_json_is_for_programs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["GET", "http://shop.test/a b"], "the proxy answers this with 400"),
-        (["TRACE", "http://shop.test/"], "the proxy answers this with 405"),
+        (["GET", "http://shop.test/a b"], "the proxy would answer 400"),
+        (["TRACE", "http://shop.test/"], "the proxy would answer 405"),
         (["GET", "/", "--header", "no-colon"], "write a header as"),
         (["GET", "/", "--header", "a: b\r\nc: d"], "write a header as"),
         (["GET", "/", "--source", "here"], "here is not an IP address"),

@@ -52,7 +52,7 @@ DATA = {
                 "durable": False,
                 "canary_version": None,
             },
-            "shop: rolled_back (manual), 0 % to canary; rollout 20261128-022013-k3f9z; it could not be kept on the disk",
+            "shop: rolled_back (manual), 0 % to canary; rollout 20261128-022013-k3f9z; the state could not be written to disk",
         ),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_start_may_wait_for_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD_SECONDS", 0.01)
     with live(Api()) as served:
         late = run(served, "start", "shop", "--version", "v42", "--wait", "--timeout", "100ms")
-        assert (late.exit_code, "the time is over" in late.stderr) == (TIMED_OUT, True)
+        assert (late.exit_code, "timed out" in late.stderr) == (TIMED_OUT, True)
         assert run(served, "start", "shop", "--wait").exit_code == REFUSED
         assert run(served, "start", "shop", "--wait", "--timeout", "soon").exit_code == 2
         whole = run(served, "start", "shop", "--version", "v42", "--wait", "--timeout", "100ms", "--json")
@@ -101,12 +101,15 @@ def test_a_promotion_from_an_expected_step_moves_once_however_often_it_is_run() 
             done = run(served, *words)
             return done.exit_code, done.output
 
-        assert said("promote", "shop", "--expect-step", "1")[1].startswith("it is not at step 1; shop: idle")
+        assert said("promote", "shop", "--expect-step", "1")[1].startswith("the rollout is not at step 1; shop: idle")
         assert said("start", "shop")[0] == 0
         code, words = said("promote", "shop", "--expect-step", "1")
         assert (code, "step 2 of 5" in words) == (0, True)
         code, words = said("promote", "shop", "--expect-step", "1")
-        assert (code, words.startswith("it is not at step 1; shop: progressing, 5 % to canary, step 2 of 5")) == (
+        assert (
+            code,
+            words.startswith("the rollout is not at step 1; shop: progressing, 5 % to canary, step 2 of 5"),
+        ) == (
             1,
             True,
         )
@@ -118,7 +121,7 @@ def test_an_abort_that_changes_nothing_says_so() -> None:
     with live(Api()) as served:
         done = CliRunner().invoke(app, ["abort", "blog", "--admin", served.url])
         assert done.output.strip().endswith(
-            "blog: idle, 0 % to canary: nothing reaches the canary, nothing was changed"
+            "blog: idle, 0 % to canary: the canary receives no traffic, nothing was changed"
         )
 
 

@@ -45,7 +45,7 @@ def test_a_file_is_run_and_can_be_read_again(ran: list[tuple[Config, Path | None
     [
         ([], 2, "give a config file, or --stable URL"),
         (["--canary", "http://a:1"], 2, "give a config file, or --stable URL"),
-        (["some.yaml", "--weight", "5"], 2, "--weight and the file some.yaml both say what to run"),
+        (["some.yaml", "--weight", "5"], 2, "--weight cannot be combined with the config file some.yaml"),
         (["nowhere.yaml"], 1, "nowhere.yaml"),
         ([*TWO, "--weight", "101"], 1, "--weight"),
         ([*TWO, *ASIDE, "--listen", "192.0.2.1:80"], 1, "cannot listen on 192.0.2.1:80"),

@@ -50,7 +50,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
 
 def test_the_end_of_the_rollout_that_was_asked_for_even_after_a_reset(shop: Shop) -> None:
     good = shop.start("v1")
-    assert shop.waited("--rollout", good) == (TIMED_OUT, "the time is over")
+    assert shop.waited("--rollout", good) == (TIMED_OUT, "timed out")
     for _ in range(6):
         shop.run("promote", "shop")
     won = (SUCCEEDED, f"shop succeeded, version v1, rollout {good}")
@@ -98,7 +98,7 @@ def test_all_routes_without_a_name(shop: Shop) -> None:
 def test_an_instance_that_is_not_there_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("canaryproxy.cli.waiting.PERIOD_SECONDS", 0.01)
     done = CliRunner().invoke(app, ["status", "--wait", "--timeout", "100ms", "--admin", "http://127.0.0.1:1"])
-    assert (done.exit_code, done.stderr.count("cannot be reached"), "time is over" in done.stderr) == (3, 1, True)
+    assert (done.exit_code, done.stderr.count("cannot be reached"), "timed out" in done.stderr) == (3, 1, True)
     assert CliRunner().invoke(app, ["status", "--wait", "--timeout", "soon"]).exit_code == 2
 
 

@@ -103,7 +103,7 @@ def test_silent_connections_stop_neither_health_nor_a_change_of_weight_nor_liven
             assert sum(found[dropped.format("probes", reason)] for reason in ("evicted", "silent")) >= 500
             assert sum(found[dropped.format("admin", reason)] for reason in ("evicted", "silent")) == 0
             assert found['canaryproxy_control_connections{listener="probes"}'] <= LIMIT // 8
-            until(lambda: "connections to the probes listener: " in running.log.read_text())
+            until(lambda: "connections dropped by the probes listener: " in running.log.read_text())
         finally:
             for one in flood:
                 one.close()

@@ -119,7 +119,7 @@ def test_no_secret_reaches_a_worker_a_log_an_answer_or_a_file_that_others_can_re
         assert not any(secret in said for secret in SECRETS)
     assert all(line.isprintable() for line in log.splitlines())
     assert not any(line.startswith("12:00:00 forged") for line in log.splitlines())
-    assert re.search(r"a login from 127.0.0.1 failed: GET /api/v1/routes/(\\n|\\\\n|%0A)", log)
+    assert re.search(r"login from 127.0.0.1 failed: GET /api/v1/routes/(\\n|\\\\n|%0A)", log)
     if form == "json":
         assert all(isinstance(json.loads(line), dict) for line in log.splitlines())
 

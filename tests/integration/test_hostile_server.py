@@ -11,8 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from canaryproxy.cli import app, output
-from canaryproxy.cli.remote import Remote
-from canaryproxy.cli.weight import segment
+from canaryproxy.cli.remote import Remote, segment
 from tests.support.admin import Api
 from tests.support.live import live
 

@@ -96,7 +96,7 @@ async def test_no_answer_and_no_log_line_has_what_a_terminal_follows(
             line = formatter.format(record)
             assert line.isprintable()
             assert len(line.encode()) < 4096
-    assert any("a login from" in record.getMessage() for record in caplog.records)
+    assert any("login from" in record.getMessage() for record in caplog.records)
     logging.getLogger("canaryproxy").setLevel(logging.NOTSET)
 
 

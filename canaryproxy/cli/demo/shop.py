@@ -1,6 +1,7 @@
-"""The sample service: a small shop in two versions that differ a little in looks and speed."""
+"""The sample service: a small shop in versions that differ in text, speed and errors."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,9 +17,7 @@ PRODUCTS = [
 
 @dataclass(frozen=True, slots=True)
 class ShopVersion:
-    """`delay` is the usual time of an answer in seconds, `errors` the share of 500s, `tempting` the share of product
-    pages from which something is put into the cart.
-    """
+    """`delay`: median seconds of a response; `errors`: share of 500s; `tempting`: share of pages that may sell."""
 
     name: str
     greeting: str
@@ -29,7 +28,7 @@ class ShopVersion:
 
 @dataclass(slots=True)
 class Stand:
-    """Where a version is shown; another one may take its place."""
+    """Holder of the version that an application serves; it can be replaced."""
 
     version: ShopVersion
 
@@ -40,15 +39,15 @@ CANARY = ShopVersion("canary", "Welcome to the new shop!", 0.009, 0.002)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 STAND = web.AppKey("stand", Stand)
-RNG_KEY = web.AppKey("dice", random.Random)
+RNG_KEY = web.AppKey("rng", random.Random)
 
 
 @web.middleware
-async def _mannered(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _delayed(request: web.Request, handler: Handler) -> web.StreamResponse:
     version, rng = request.app[STAND].version, request.app[RNG_KEY]
     await asyncio.sleep(rng.lognormvariate(0, 0.4) * version.delay)
     if rng.random() < version.errors:
-        return web.json_response({"version": version.name, "error": "out of luck"}, status=500)
+        return web.json_response({"version": version.name, "error": "simulated"}, status=500)
     return await handler(request)
 
 
@@ -73,8 +72,8 @@ async def _cart(request: web.Request) -> web.Response:
 
 
 def shop(version: ShopVersion, rng: random.Random) -> web.Application:
-    """The application of one version; `rng` decides delays and errors."""
-    app = web.Application(middlewares=[_mannered])
+    """The application of a version; `rng` determines delays and errors."""
+    app = web.Application(middlewares=[_delayed])
     app[STAND] = Stand(version)
     app[RNG_KEY] = rng
     pages = {"/": _home, "/account": _account, "/products": _products}
@@ -82,11 +81,14 @@ def shop(version: ShopVersion, rng: random.Random) -> web.Application:
     return app
 
 
-async def start_shop(version: ShopVersion, rng: random.Random) -> tuple[web.AppRunner, int]:
-    """Serve a version on a free loopback port; returns the runner, to be cleaned up, and the port."""
-    runner = web.AppRunner(shop(version, rng), access_log=None)
+async def start_shop(
+    stack: contextlib.AsyncExitStack, version: ShopVersion, rng: random.Random
+) -> tuple[web.Application, int]:
+    """Serve a version on a free loopback port until `stack` is closed. Returns the application and the port."""
+    app = shop(version, rng)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     port: int = runner.addresses[0][1]
-    return runner, port
+    return app, port

@@ -1,15 +1,13 @@
-"""The demo's run: start everything in one process, show figures until the end, clean up."""
+"""`canaryproxy demo --play`: two shops and the proxy in one process, with live figures until the end."""
 
 import asyncio
 import contextlib
 import os
 import random
 import shlex
-import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -20,22 +18,27 @@ from canaryproxy import log
 from canaryproxy.app.instance import Instance
 from canaryproxy.app.worker import runner
 from canaryproxy.cli import output
-from canaryproxy.cli.demo.figures import Board, Figures
 from canaryproxy.cli.demo.shop import CANARY, STABLE, start_shop
-from canaryproxy.cli.demo.traffic import customers
+from canaryproxy.cli.demo.traffic import customers, in_background, stop_event, ticks
 from canaryproxy.cli.explain import as_lines, client, explanation, request_head
 from canaryproxy.config import Config, load
 from canaryproxy.processes.listen import display
+from canaryproxy.telemetry.read.window import MAX_WINDOW_SECONDS, Window
 
 PORT = 8080
 ADMIN_PORT = 9900
 MAIN = "shop"
-"""The route that the customers visit and the figures are of."""
+"""The route of the customers and the figures."""
 
 SEED = 20_26
 
+COLUMNS = ("version", "requests", "weight", "share", "req/s", "errors", "p50", "p95")
+
+RATE_SECONDS = 10.0
+"""Window of the request rate."""
+
 CONFIG = """\
-# The demo's config. Change the weight, save, and watch the split follow within a second.
+# The demo's config. Change the weight and save: the split follows within a second.
 server:
   listen: 127.0.0.1:{port}
   admin: {{listen: 127.0.0.1:{admin}}}
@@ -46,7 +49,7 @@ routes:
     canary: http://127.0.0.1:{canary}
     weight: {weight}
     rules:
-      - name: testers            # they see the canary, whatever the weight is
+      - name: testers            # always see the canary, at any weight
         headers: {{x-internal-tester: "true"}}
         to: canary
   account:
@@ -54,59 +57,42 @@ routes:
     stable: http://127.0.0.1:{stable}
     canary: http://127.0.0.1:{canary}
     weight: 50
-    affinity: cookie             # a browser keeps the version it got
+    affinity: cookie             # a browser keeps its version
 """
 
 TESTER = "X-Internal-Tester: true"
 
 
 def run_demo(*, weight: float, rate: float, seconds: float | None) -> int:
-    """Run until Ctrl-C or for `seconds`; returns the exit code."""
+    """Run until Ctrl-C or for `seconds`. Returns the exit code."""
     with runner() as running, tempfile.TemporaryDirectory(prefix="canaryproxy-demo-") as folder:
         return running.run(_run(Path(folder) / "demo.yaml", weight=weight, rate=rate, seconds=seconds))
 
 
 async def _run(path: Path, *, weight: float, rate: float, seconds: float | None) -> int:
-    console = output.console()
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ended.set)
-    stable, stable_port = await start_shop(STABLE, random.Random(SEED))
-    canary, canary_port = await start_shop(CANARY, random.Random(SEED + 1))
-    text = CONFIG.format(
-        port=_free_port(PORT),
-        admin=_free_port(ADMIN_PORT),
-        stable=stable_port,
-        canary=canary_port,
-        weight=f"{weight:g}",
-    )
-    await asyncio.to_thread(path.write_text, text, "utf-8")
+    console, ended = output.console(), stop_event()
+    async with contextlib.AsyncExitStack() as stack:
+        _, stable = await start_shop(stack, STABLE, random.Random(SEED))
+        _, canary = await start_shop(stack, CANARY, random.Random(SEED + 1))
+        port, admin = _free_port(PORT), _free_port(ADMIN_PORT)
+        text = CONFIG.format(port=port, admin=admin, stable=stable, canary=canary, weight=f"{weight:g}")
+        await asyncio.to_thread(path.write_text, text, "utf-8")
 
-    def reread() -> Config:
-        return load(path, os.environ)
+        def reread() -> Config:
+            return load(path, os.environ)
 
-    board = Board(MAIN)
-    instance = Instance(reread(), load=reread, path=path, report=board.add)
-    await instance.start()
-    base = f"http://{display(instance.addresses[0])}"
-    _introduce(console, base, path, instance)
-    traffic = loop.create_task(customers(base, rate, random.Random(SEED + 2)))
-    try:
-        await _show(console, instance, board, ended, seconds)
-    finally:
-        traffic.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await traffic
-        await instance.stop()
-        await stable.cleanup()
-        await canary.cleanup()
-    console.print(closing(board.figures()))
+        instance = Instance(reread(), load=reread, path=path)
+        await instance.start()
+        stack.push_async_callback(instance.stop)
+        base = f"http://{display(instance.addresses[0])}"
+        _introduce(console, base, path, instance)
+        async with in_background(customers(base, rate, random.Random(SEED + 2))):
+            await _show(console, instance, ended, seconds)
     return 0
 
 
 def _free_port(first: int) -> int:
-    for wanted in (first, 0):
+    for wanted in (first, 0):  # any free port if the usual one is taken
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", wanted))
@@ -118,42 +104,42 @@ def _free_port(first: int) -> int:
 def _introduce(console: Console, base: str, path: Path, instance: Instance) -> None:
     admin = "" if instance.admin_address is None else f" --admin http://{display(instance.admin_address)}"
     lines = [
-        f"canaryproxy stands at {base} before two versions of a small shop. Try, in another terminal:",
+        f"canaryproxy serves two versions of a small shop at {base}. Try in another terminal:",
         "",
         f"  curl {base}/",
         f"  curl {base}/products",
         f"  curl -H 'Content-Type: application/json' -d '{{\"product\": 2}}' {base}/cart",
         f"  for i in $(seq 100); do curl -s {base}/; done | sort | uniq -c",
         "",
-        "An internal tester always gets the canary; a browser keeps the version it got:",
+        "An internal tester always gets the canary; a browser keeps its version:",
         "",
         f"  curl -H '{TESTER}' {base}/",
         f"  for i in 1 2 3; do curl -s -c {path.parent}/jar -b {path.parent}/jar {base}/account; done",
         "",
-        "Why does a request get what it gets?",
+        "Why does a request get its version?",
         "",
         *explained(path, ["--header", TESTER, "GET", f"{base}/"]),
         *explained(path, ["GET", f"{base}/"]),
         *explained(path, ["GET", f"{base}/account"]),
         "",
-        "Send half of them to the canary; look; see who did it:",
+        "Send half of the requests to the canary, show the status and the history:",
         "",
-        *(f"  {program()} {words}{admin}" for words in (f"weight {MAIN} 50", "status", f"history {MAIN}")),
+        *(f"  {program()} {command}{admin}" for command in (f"weight {MAIN} 50", "status", f"history {MAIN}")),
         "",
-        f"The split follows the weight in {path}, too; edit it and watch. Ctrl-C ends.",
+        f"Editing the weight in {path} changes the split too. Ctrl-C ends the demo.",
         "",
     ]
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def program() -> str:
-    """How this program was called."""
+    """The command of this program."""
     called = [sys.argv[0]] if Path(sys.argv[0]).name == "canaryproxy" else [sys.executable, "-m", "canaryproxy"]
     return shlex.join(called)
 
 
 def explained(path: Path, arguments: list[str]) -> list[str]:
-    """An `explain` command that works, and what it says first."""
+    """An `explain` command and the first line of its output."""
     *options, method, url = arguments
     config, headers = load(path, os.environ), options[1::2]
     data = explanation(config, request_head(method, url, headers, []), client(config, url, "127.0.0.1"))
@@ -161,66 +147,65 @@ def explained(path: Path, arguments: list[str]) -> list[str]:
     return [f"  {command}", f"    {as_lines(data)[0]}"]
 
 
-async def _show(
-    console: Console, instance: Instance, board: Board, ended: asyncio.Event, seconds: float | None
-) -> None:
-    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
-    log.configure()
-    if not output.is_rich(sys.stdout, os.environ):
-        await _ticks(ended, deadline, lambda: console.print(line(board.figures()), soft_wrap=True))
-        return
-    with Live(table(instance, board), console=console, auto_refresh=False) as live:
-        await _ticks(ended, deadline, lambda: live.update(table(instance, board), refresh=True))
-
-
-async def _ticks(ended: asyncio.Event, deadline: float | None, show: Callable[[], None]) -> None:
-    """Show once a second until the end."""
+async def _show(console: Console, instance: Instance, ended: asyncio.Event, seconds: float | None) -> None:
     clock = asyncio.get_running_loop().time
-    while not ended.is_set() and (deadline is None or clock() < deadline):
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), 1.0 if deadline is None else min(1.0, deadline - clock()))
-        show()
+    deadline = None if seconds is None else clock() + seconds
+    log.configure()
+
+    def now() -> list[list[str]]:
+        return rows(instance.plane.window, instance.plane.ledger.state[MAIN].weight / 100, clock())
+
+    if output.is_rich(sys.stdout, os.environ):
+        with Live(table(now()), console=console, auto_refresh=False) as live:
+            await ticks(ended, deadline, lambda: live.update(table(now()), refresh=True))
+    else:
+        await ticks(ended, deadline, lambda: console.print(line(now()), soft_wrap=True))
+    stable, canary = (int(row[1].replace(",", "")) for row in now())
+    console.print(f"{stable + canary:,} requests served, {canary:,} of them ({now()[1][3]}) by the canary.")
 
 
-def table(instance: Instance, board: Board) -> Table:
-    """The live figures of both versions."""
-    weight = instance.plane.ledger.state[MAIN].weight / 100
-    asked = {"stable": 100 - weight, "canary": weight}
-    shown = Table(title="live figures", title_justify="left", box=None, pad_edge=False, header_style="bold")
-    shown.add_column("version")
-    for column in ("requests", "asked", "share", "req/s", "errors", "p50", "p95"):
-        shown.add_column(column, justify="right", min_width=8)
-    for figures in board.figures():
-        shown.add_row(
-            figures.version,
-            f"{figures.requests:,}",
-            f"{asked[figures.version]:g} %",
-            _number(figures.share, ".2f", " %"),
-            f"{figures.per_second:.1f}",
-            _number(figures.errors, ".2f", " %"),
-            _number(figures.p50, ".1f", " ms"),
-            _number(figures.p95, ".1f", " ms"),
+def rows(window: Window, weight: float, now: float) -> list[list[str]]:
+    """The figures of stable and canary, as cells of `COLUMNS`. Requests decided by rules are not counted."""
+    samples = [(version, window.sample((MAIN, version), now, MAX_WINDOW_SECONDS)) for version in ("stable", "canary")]
+    total = sum(sample.requests for _, sample in samples)
+    found = []
+    for version, sample in samples:
+        recent = window.sample((MAIN, version), now, RATE_SECONDS)
+        found.append(
+            [
+                version,
+                f"{sample.requests:,}",
+                f"{weight if version == 'canary' else 100 - weight:g} %",
+                _number(100 * sample.requests / total if total else None, ".2f", " %"),
+                f"{recent.requests / RATE_SECONDS:.1f}",
+                _number(sample.error_rate, ".2%", "").replace("%", " %"),
+                *(_number(_milliseconds(sample.quantile(q)), ".1f", " ms") for q in (0.5, 0.95)),
+            ]
         )
+    return found
+
+
+def table(cells: list[list[str]]) -> Table:
+    """The figures as a table."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column(COLUMNS[0])
+    for column in COLUMNS[1:]:
+        shown.add_column(column, justify="right", min_width=8)
+    for row in cells:
+        shown.add_row(*row)
     return shown
 
 
-def line(figures: list[Figures]) -> str:
-    """Both versions on one line, for output that is not a terminal."""
+def line(cells: list[list[str]]) -> str:
+    """The figures on one line, for output that is not a terminal."""
     return "  |  ".join(
-        f"{one.version}: {one.requests} requests ({_number(one.share, '.2f', ' %')}), "
-        f"errors {_number(one.errors, '.2f', ' %')}, p50 {_number(one.p50, '.1f', ' ms')}, "
-        f"p95 {_number(one.p95, '.1f', ' ms')}"
-        for one in figures
+        f"{version}: {requests} requests ({share}), errors {errors}, p50 {p50}, p95 {p95}"
+        for version, requests, _, share, _, errors, p50, p95 in cells
     )
 
 
-def closing(figures: list[Figures]) -> str:
-    """What is left to say at the end."""
-    total = sum(one.requests for one in figures)
-    canary = next(one for one in figures if one.version == "canary")
-    return (
-        f"{total:,} requests served, {canary.requests:,} of them ({_number(canary.share, '.2f', ' %')}) by the canary."
-    )
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
 
 
 def _number(value: float | None, form: str, unit: str) -> str:

@@ -1,71 +1,99 @@
-"""A gentle, bounded stream of customers."""
+"""Load and lifecycle of a demo: random visitors, background tasks, the end by signal or time."""
 
 import asyncio
+import contextlib
 import random
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import aiohttp
 
+Visit = Coroutine[Any, Any, None]
+
 MAX_CONCURRENT = 50
-"""Requests under way at the most; when the services are slower than that, customers stay away."""
+"""Concurrent visits; while the services are slower than the rate, further visitors stay away."""
 
 JOURNEY = (("GET", "/"), ("GET", "/products"), ("GET", "/products"), ("POST", "/cart"))
 
+VISIT_REQUESTS = 2.5
+"""Mean number of requests of a visitor."""
 
-async def customers(base: str, rate: float, rng: random.Random) -> None:
-    """Send about `rate` requests per second to `base` until cancelled. Answers and failures are the
-    proxy's to count, so none is looked at here.
-    """
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, asyncio.TaskGroup() as group:
-        under_way: set[asyncio.Task[None]] = set()
+
+def stop_event() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set."""
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    return ended
+
+
+async def ticks(ended: asyncio.Event, deadline: float | None, show: Callable[[], None]) -> None:
+    """Call `show` once per second until `ended` or `deadline` (time of the event loop)."""
+    clock = asyncio.get_running_loop().time
+    while not ended.is_set() and (deadline is None or clock() < deadline):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), 1.0 if deadline is None else min(1.0, deadline - clock()))
+        show()
+
+
+@contextlib.asynccontextmanager
+async def in_background(work: Visit) -> AsyncIterator[None]:
+    """Run `work` until the end of the block, then cancel it."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def arrivals(rate: float, rng: random.Random, visits: Callable[[], list[Visit]]) -> None:
+    """Start the visits that `visits` returns at random moments, `rate` times per second, until cancelled."""
+    under_way: set[asyncio.Task[None]] = set()
+    async with asyncio.TaskGroup() as group:
         while True:
             await asyncio.sleep(rng.expovariate(rate))
             if len(under_way) < MAX_CONCURRENT:
-                method, path = rng.choice(JOURNEY)
-                task = group.create_task(_visit(session, method, base + path))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
+                for visit in visits():
+                    task = group.create_task(visit)
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
 
 
-async def _visit(session: aiohttp.ClientSession, method: str, url: str) -> None:
-    body = {"product": 1} if method == "POST" else None
-    try:
-        async with session.request(method, url, json=body) as response:
-            await response.read()
-    except (aiohttp.ClientError, TimeoutError):
-        return
+def session(**options: Any) -> aiohttp.ClientSession:
+    """A client session that gives up after 10 s and keeps no cookies."""
+    jar = aiohttp.DummyCookieJar()
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), cookie_jar=jar, **options)
 
 
-VISIT = 2.5
-"""Requests of a visitor, about."""
+async def customers(base: str, rate: float, rng: random.Random) -> None:
+    """Send about `rate` single requests per second to `base` until cancelled. The proxy counts results and failures."""
+
+    async def visit(method: str, path: str) -> None:
+        body = {"product": 1} if method == "POST" else None
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with client.request(method, base + path, json=body) as response:
+                await response.read()
+
+    async with session() as client:
+        await arrivals(rate, rng, lambda: [visit(*rng.choice(JOURNEY))])
 
 
 async def visitors(base: str, rate: float, rng: random.Random) -> None:
-    """Send people to the shop, about `rate` requests per second, until cancelled. Each keeps the cookie of their first
-    page, looks at the products, and may put one into the cart.
-    """
-    jar = aiohttp.DummyCookieJar()
-    async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), cookie_jar=jar) as session,
-        asyncio.TaskGroup() as group,
-    ):
-        under_way: set[asyncio.Task[None]] = set()
-        while True:
-            await asyncio.sleep(rng.expovariate(rate / VISIT))
-            if len(under_way) < MAX_CONCURRENT:
-                task = group.create_task(_look_around(session, base, rng))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
+    """Send visitors who keep their cookie and may buy, about `rate` requests per second, until cancelled."""
 
+    async def visit() -> None:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with client.get(f"{base}/") as home:
+                await home.read()
+                cookie = {"Cookie": "; ".join(f"{name}={one.value}" for name, one in home.cookies.items())}
+            async with client.get(f"{base}/products", headers=cookie) as page:
+                tempting = page.status == 200 and (await page.json())["tempting"]
+            if tempting and rng.random() < 0.5:
+                async with client.post(f"{base}/cart", headers=cookie, json={"product": 1}) as done:
+                    await done.read()
 
-async def _look_around(session: aiohttp.ClientSession, base: str, rng: random.Random) -> None:
-    try:
-        async with session.get(f"{base}/") as home:
-            await home.read()
-            cookie = {"Cookie": "; ".join(f"{name}={one.value}" for name, one in home.cookies.items())}
-        async with session.get(f"{base}/products", headers=cookie) as page:
-            tempting = page.status == 200 and (await page.json())["tempting"]
-        if tempting and rng.random() < 0.5:
-            async with session.post(f"{base}/cart", headers=cookie, json={"product": 1}) as done:
-                await done.read()
-    except (aiohttp.ClientError, TimeoutError):
-        return
+    async with session() as client:
+        await arrivals(rate / VISIT_REQUESTS, rng, lambda: [visit()])

@@ -10,8 +10,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from canaryproxy.cli import app
-from canaryproxy.cli.demo import show
-from canaryproxy.cli.demo.figures import Board
+from canaryproxy.cli.demo import show, traffic
+from canaryproxy.model.failure import Outcome
+from canaryproxy.telemetry.read.window import Window
+from canaryproxy.telemetry.record.recorder import Recorder
+from tests.telemetry.record.test_recorder import CANARY, STABLE
 
 
 def test_the_demo_ends_by_itself_with_figures_of_both_versions() -> None:
@@ -78,7 +81,7 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
     lines: list[list[str]] = []
     introduce = show._introduce
-    ticks = show._ticks
+    ticks = traffic.ticks
 
     async def run_lines(*arguments: object) -> None:
         import asyncio
@@ -91,7 +94,7 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
         await ticks(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(show, "_introduce", try_them)
-    monkeypatch.setattr(show, "_ticks", run_lines)
+    monkeypatch.setattr(show, "ticks", run_lines)
     assert show.run_demo(weight=0, rate=10, seconds=0.5) == 0
     assert "Welcome to the shop" in answers[0]
     assert "bird cage" in answers[1]
@@ -102,5 +105,18 @@ def test_the_curl_lines_it_prints_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "a new client gets a cookie" in explained[3]
 
 
-def test_a_board_without_traffic_shows_that_it_knows_nothing() -> None:
-    assert show.line(Board("shop").figures()).startswith("stable: 0 requests (-), errors -, p50 -, p95 -")
+def test_without_traffic_the_figures_are_unknown() -> None:
+    assert show.line(show.rows(Window(), 10, 1.0)).startswith("stable: 0 requests (-), errors -, p50 -, p95 -")
+
+
+def test_figures_are_shares_rates_and_quantiles_per_version() -> None:
+    window, recorder = Window(), Recorder()
+    for number in range(90):
+        recorder.start(STABLE, 100.5).finish(Outcome.SUCCESS, 200 if number else 500, 0.02, 0.01)
+    for _ in range(10):
+        recorder.start(CANARY, 100.5).finish(Outcome.SUCCESS, 200, 0.02, 0.04)
+    window.add(recorder.flush(1, 105.0, []))
+    stable, canary = show.rows(window, 12.5, 105.0)
+    assert stable[:5] == ["stable", "90", "87.5 %", "90.00 %", "9.0"]
+    assert canary[:4] == ["canary", "10", "12.5 %", "10.00 %"]
+    assert 39 < float(canary[7].removesuffix(" ms")) < 41

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from canaryproxy.cli import app
 from canaryproxy.cli.demo import story
 from canaryproxy.cli.demo.shop import CANARY, Stand
-from canaryproxy.cli.demo.story import CHAPTERS, Chapter, _follow, _tell
+from canaryproxy.cli.demo.story import CHAPTERS, Chapter, _follow, _run_chapters
 from canaryproxy.config import parse
 from canaryproxy.rollout.state import Rollout
 
@@ -21,9 +21,9 @@ def test_the_story_begins_with_a_good_canary_and_ends_on_request() -> None:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["demo", "--seconds", "6", "--rate", "100"])
     assert result.exit_code == 0, result.output
     assert "canaryproxy status --watch --admin http://127.0.0.1:" in result.output
-    assert "1. A good one" in result.output
+    assert "1. A good canary" in result.output
     assert "5 %" in result.output
-    assert "That was all" not in result.output
+    assert "The end." not in result.output
 
 
 class Cardboard:
@@ -68,7 +68,7 @@ async def test_all_chapters_are_reported_and_cleared_up_after(monkeypatch: pytes
         return "at once"
 
     monkeypatch.setattr(story, "_follow", at_once)
-    await asyncio.wait_for(_tell(Console(file=out, width=200), cardboard, stand), 60)  # type: ignore[arg-type]
+    await asyncio.wait_for(_run_chapters(Console(file=out, width=200), cardboard, stand), 60)  # type: ignore[arg-type]
     assert cardboard.verbs == ["start", "abort", "reset"] * 4
     assert [chapter.title in out.getvalue() for chapter in CHAPTERS] == [True] * 4
     assert stand.version == CHAPTERS[-1].version

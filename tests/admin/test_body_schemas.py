@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canaryproxy.admin.canary_schema import CANARY_SCHEMA
+from canaryproxy.admin.body_schemas import CANARY_SCHEMA
 from canaryproxy.config.canary_document import canary_set, version_from_written
 
 

@@ -1,26 +1,68 @@
-"""What a rule looks like, as a JSON Schema: for the OpenAPI alone, since the config's readers check it.
-
-As tight as a schema can be, so that what it allows is accepted and what it forbids is not.
+"""JSON Schemas of the bodies of canaries and rules, for the OpenAPI document alone: the readers of the configuration
+validate these bodies. The schemas are as strict as possible, so that what they allow is accepted.
 """
 
 from typing import Any
 
 from canaryproxy.model.fields import UNMATCHED
 
+
+def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    """A mapping without additional keys."""
+    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+
+
+URL = {"type": "string", "pattern": "^https?://[a-z]([a-z0-9-]{0,20}[a-z0-9])?(:[1-9][0-9]{0,3})?$"}
+ENDPOINT = {"type": "string", "pattern": "^http://[a-z][a-z0-9]{0,20}(:[1-9][0-9]{0,3})?$"}
+DURATION = {"type": "string", "pattern": "^[1-9][0-9]?s$"}
+COUNT = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
+NONE = {"enum": [None, False, "off", "none"]}
+PATH = {"type": "string", "pattern": "^/[a-z0-9/]{0,40}$"}
+
+HEALTH = _object(
+    {
+        "path": PATH,
+        "interval": DURATION,
+        "timeout": DURATION,
+        "unhealthy": COUNT,
+        "healthy": COUNT,
+        "version_header": {"type": ["string", "null"], "pattern": "^x-[a-z]{1,20}$"},
+    },
+    "path",
+)
+
+SETTINGS: dict[str, Any] = {
+    "connect_timeout": DURATION,
+    "response_timeout": DURATION,
+    "keep_alive": DURATION,
+    "health": {"anyOf": [HEALTH, NONE]},
+    "max_in_flight": {"anyOf": [COUNT, NONE]},
+    "tls": {"type": "null"},
+}
+
+CANARY_SCHEMA: dict[str, Any] = {
+    "description": "A version as in the configuration: a URL, or a mapping with `url` or `endpoints` and settings. "
+    "The schema describes the usual forms; everything that the configuration accepts is accepted. `tls` is left out: "
+    "it names files on the proxy's host.",
+    "oneOf": [
+        URL,
+        _object({"url": URL, **SETTINGS}, "url"),
+        _object({"endpoints": {"type": "array", "minItems": 1, "items": ENDPOINT}, **SETTINGS}, "endpoints"),
+    ],
+    "example": {"url": "http://shop-canary:8080", "health": {"path": "/healthz"}},
+}
+
 VALUE: dict[str, Any] = {
     "type": "string",
     "pattern": r"^([^\u0000-\u0020\u007f]([^\u0000-\u0008\u000a-\u001f\u007f]*[^\u0000-\u0020\u007f])?)?$",
-    "description": "Text without white space around it.",
+    "description": "Text without surrounding white space.",
 }
-PATH: dict[str, Any] = {"type": "string", "pattern": "^/$|^(/[a-z0-9_-]{1,20}){1,8}$"}
+RULE_PATH: dict[str, Any] = {"type": "string", "pattern": "^/$|^(/[a-z0-9_-]{1,20}){1,8}$"}
 
 
 def _one_of(kinds: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mappings of one key each."""
-    return [
-        {"type": "object", "properties": {kind: value}, "required": [kind], "additionalProperties": False}
-        for kind, value in kinds.items()
-    ]
+    """Mappings with exactly one of these keys."""
+    return [_object({kind: value}, kind) for kind, value in kinds.items()]
 
 
 SEVERAL: dict[str, Any] = {"type": "array", "minItems": 1, "items": VALUE}
@@ -41,7 +83,7 @@ NETWORK: dict[str, Any] = {
     "type": "string",
     "pattern": rf"^({BYTE}\.){{3}}{BYTE}(/32)?$|^{BYTE}\.0\.0\.0/8$|^({BYTE}\.){{2}}0\.0/16$|^({BYTE}\.){{3}}0/24$"
     "|^[1-9a-f][0-9a-f]{0,3}(:[1-9a-f][0-9a-f]{0,3}){7}(/128)?$|^[1-9a-f][0-9a-f]{0,3}:[1-9a-f][0-9a-f]{0,3}::/32$",
-    "description": "An address or a network (CIDR). Other lengths of prefix are taken, too.",
+    "description": "An address or a network (CIDR). Other prefix lengths are accepted too.",
 }
 
 
@@ -60,12 +102,12 @@ UNMATCHED_NAMES = sorted(name.decode("ascii") for name in UNMATCHED)
 
 RULE_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "An exception, as in the config. All its conditions must hold. Wherever a value is compared, "
-    "`{regex: ...}` is taken, too: RE2 syntax, which no JSON Schema can describe, and so this one leaves it out.",
+    "description": "A rule as in the configuration. All its conditions must match. Every compared value may also be "
+    "`{regex: ...}` in RE2 syntax, which JSON Schema cannot describe.",
     "properties": {
         "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"},
         "headers": _matchers(
-            "By name, in any case; those that are not passed on cannot be matched.", HEADER_NAME, "cookie",
+            "By name, case-insensitive; headers that are not forwarded cannot be matched.", HEADER_NAME, "cookie",
             *UNMATCHED_NAMES,
         ),
         "cookies": _matchers("By name.", COOKIE_NAME),
@@ -75,7 +117,7 @@ RULE_SCHEMA: dict[str, Any] = {
             "minItems": 1,
             "items": {"type": "string", "pattern": METHOD, "not": {"enum": ["CONNECT", "TRACE"]}},
         },
-        "path": {"oneOf": [{"type": "null"}, PATH, *_one_of({"exact": PATH, "prefix": PATH})]},
+        "path": {"oneOf": [{"type": "null"}, RULE_PATH, *_one_of({"exact": RULE_PATH, "prefix": RULE_PATH})]},
         "sources": {"type": "array", "minItems": 1, "items": NETWORK},
         "to": {"type": "string", "enum": ["stable", "canary"]},
         "percent": {"type": "number", "minimum": 0, "maximum": 100, "multipleOf": 0.01, "default": 100},
