@@ -28,7 +28,9 @@ async def test_redirects_are_not_followed_and_headers_are_sent(aiohttp_server: o
     app = web.Application()
     app.router.add_post("/", handle)
     server = await aiohttp_server(app)  # type: ignore[operator]
-    async with called("POST", Call(f"http://127.0.0.1:{server.port}/", {"host": "a.test", "x-a": "1"}, 5.0)) as response:
+    async with called(
+        "POST", Call(f"http://127.0.0.1:{server.port}/", {"host": "a.test", "x-a": "1"}, 5.0)
+    ) as response:
         assert (response.status, await response.text()) == (302, "there")
     assert [(one.host, one.headers["X-A"]) for one in asked] == [("a.test", "1")]
 

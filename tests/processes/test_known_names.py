@@ -53,7 +53,9 @@ def keys_of(one: Route) -> set[CounterKey]:
     entry = CompiledRoute(one)
     request = RequestHead(b"GET", b"/")
     splits = [entry.split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]]
-    splits += [CompiledRoute(replace(one, rules=())).split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]]
+    splits += [
+        CompiledRoute(replace(one, rules=())).split_for(RequestView(request, Client("192.0.2.1")), lambda: 0.5)[0]
+    ]
     splits += [entry.split_of_rule(rule) for rule in one.rules]
     waiting: list[VersionChoice | None] = [
         entry.stable,
