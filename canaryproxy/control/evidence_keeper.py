@@ -13,6 +13,7 @@ from canaryproxy.control.route_states import RouteStates
 from canaryproxy.control.topology import Topology
 from canaryproxy.control.version_tracker import VersionTracker
 from canaryproxy.model.document import TooNewError
+from canaryproxy.rollout.state import Rollout
 
 log = logging.getLogger("canaryproxy")
 
@@ -41,7 +42,7 @@ class EvidenceKeeper:
     def lost(self, route: str) -> float:
         """Seconds of the current step without supervision."""
         step, lost = self._unwatched.get(route, (0.0, 0.0))
-        return lost if step == self._began(route) else 0.0
+        return lost if step == self._rollout(route).step_since else 0.0
 
     async def store(self, routes: Sequence[str]) -> None:
         """Store the evidence of these routes, many of them in turns, and delete that of all others."""
@@ -59,20 +60,14 @@ class EvidenceKeeper:
 
     def _snapshot(self, route: str) -> Evidence:
         began, extra = self._extra.get(route, (0.0, {}))
-        extra = extra if began == self._rollout(route) else {}
-        at, of, version = self._wall_clock(), self._identity(route), self._versions.known(route)
+        # Unknown fields of a later version belong to the rollout they were stored with.
+        extra = extra if began == self._rollout(route).began else {}
+        at, of, version = self._wall_clock(), identity(self._topology.config.routes[route]), self._versions.known(route)
         judge = self._judges.snapshot(route, self._clock())
-        return Evidence(at, of, version, self._began(route), self.lost(route), judge, extra)
+        return Evidence(at, of, version, self._rollout(route).step_since, self.lost(route), judge, extra)
 
-    def _began(self, route: str) -> float:
-        return self._states.state[route].rollout.step_since
-
-    def _rollout(self, route: str) -> float:
-        """When the rollout began. Unknown fields of a later version belong to that rollout only."""
-        return self._states.state[route].rollout.began
-
-    def _identity(self, route: str) -> str:
-        return identity(self._topology.config.routes[route])
+    def _rollout(self, route: str) -> Rollout:
+        return self._states.state[route].rollout
 
     async def restore(self, routes: Sequence[str]) -> None:
         """Restore the evidence that the previous process stored for these routes."""
@@ -86,14 +81,14 @@ class EvidenceKeeper:
             self._recall(route, found)
 
     def _recall(self, route: str, found: Evidence | None) -> None:
-        began = since = self._began(route)
+        began = since = self._rollout(route).step_since
         lost = 0.0
         if found is not None and found.version:
             self._versions.resume(route, found.version)
-        if found is not None and found.of != self._identity(route):
+        if found is not None and found.of != identity(self._topology.config.routes[route]):
             log.warning("%s: canary or analysis changed in the config; analysis restarted", route)
         elif found is not None:
-            self._extra[route] = self._rollout(route), found.extra
+            self._extra[route] = self._rollout(route).began, found.extra
             if self._judges.restore(route, found.judge, self._clock()):
                 since, lost = found.at, found.lost if found.step == began else 0.0
         self._unwatched[route] = (began, lost + max(self._wall_clock() - since, 0.0))

@@ -147,14 +147,10 @@ class Measurements:
         found = block.usage.close()
         self._note(route, source, found.text if isinstance(found, ReadingProblem) and found.unknown else "")
         check.block(found)
-        self._forget()
-        return MeasurementBlock(block.usage.next(), check, now, self._copied[route])
-
-    def _forget(self) -> None:
-        """Forget endpoints that no longer exist."""
         sides = (side for route in self._measured for side in self._endpoints(route).values())
         for gone in self._sent.keys() - {endpoint.authority for side in sides for endpoint, _ in side}:
             del self._sent[gone]
+        return MeasurementBlock(block.usage.next(), check, now, self._copied[route])
 
     async def _scrape_all(self, route: str, resource: ResourceConfig, usage: Usage) -> None:
         limit = asyncio.Semaphore(MAX_CONCURRENT)
