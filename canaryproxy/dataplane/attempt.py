@@ -17,8 +17,6 @@ class Attempt:
     None without a limit.
     """
 
-    __slots__ = ("connecting", "limit_key", "number", "pool", "queued", "stream", "target")
-
     connecting: asyncio.Task[None] | None
     number: int
     limit_key: tuple[str, str] | None

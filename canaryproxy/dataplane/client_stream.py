@@ -28,8 +28,6 @@ class ClientStream(FastProtocol):
     not read what is written; `half_closed`: it sends nothing more.
     """
 
-    __slots__ = ("delivered", "half_closed", "paused", "peer", "plane")
-
     delivered: int
     half_closed: bool
     paused: bool

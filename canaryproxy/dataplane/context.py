@@ -39,8 +39,6 @@ class Clock:
     begin of the last sweep, at no cost; `slack` is how far it may be behind. `loop` runs callbacks.
     """
 
-    __slots__ = ("loop", "now", "slack", "tick", "wall_clock")
-
     def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], wall: Callable[[], float]) -> None:
         self.loop = loop
         self.now = now
@@ -59,8 +57,6 @@ class Clock:
 class Routing:
     """What requests are decided by: the `index` of the current table, and the `splits` that draw the version."""
 
-    __slots__ = ("index", "splits")
-
     def __init__(self, rng: Callable[[], float]) -> None:
         self.index = RouteIndex(RoutingTable(0, ()))
         self.splits = Splits(rng)
@@ -73,8 +69,6 @@ class Pools:
     """Connection pools `by_endpoint`, which outlive tables, and `by_decision`, of the current table. `endpoint_load` is
     the load of a decision's endpoint; `in_flight` counts exchanges by (route, version) for versions with a limit.
     """
-
-    __slots__ = ("by_decision", "by_endpoint", "endpoint_load", "in_flight", "sockets")
 
     def __init__(self, sockets: Sockets) -> None:
         self.sockets = sockets
@@ -104,8 +98,6 @@ class Telemetry:
     one. `secret`: the key under which users are hashed.
     """
 
-    __slots__ = ("access_log", "errors", "recorder")
-
     def __init__(self, clock: Clock, access_log: Callable[[AccessLogEntry], None] | None, secret: bytes) -> None:
         self.recorder = Recorder(secret)
         self.errors = ErrorLog(clock.now)
@@ -117,8 +109,6 @@ class Telemetry:
 
 class Lifetime:
     """Whether the worker is about to end (`draining`), and how long clients may be idle until then, in seconds."""
-
-    __slots__ = ("draining", "keep_alive")
 
     def __init__(self, keep_alive: float) -> None:
         self.draining = False
@@ -132,20 +122,6 @@ class WorkerContext:
     """`identity` is the instance's pseudonym. `buffers` accounts for all bytes held, `head_rewriter` rewrites heads,
     `shields` holds the budgets of the shields, `tunnels` are connections after an upgrade.
     """
-
-    __slots__ = (
-        "buffers",
-        "clock",
-        "head_rewriter",
-        "lifetime",
-        "mirrors",
-        "pools",
-        "routing",
-        "settings",
-        "shields",
-        "telemetry",
-        "tunnels",
-    )
 
     def __init__(
         self, settings: PlaneSettings, clock: Clock, telemetry: Telemetry, identity: str, rng: Callable[[], float]

@@ -16,8 +16,6 @@ class Deadlines:
     `paused_at` is when the client stopped reading, 0 while it reads.
     """
 
-    __slots__ = ("at", "excluded", "opening", "paused_at", "started", "tried")
-
     at: float
     excluded: float
     opening: float

@@ -64,29 +64,6 @@ class Exchange(ResponseHandler):
     `received` and `sent` count body bytes from and to the client.
     """
 
-    __slots__ = (
-        "_copy",
-        "_deadline_queue",
-        "_key",
-        "_lines",
-        "_replay",
-        "_request_view",
-        "_response",
-        "_user",
-        "attempt",
-        "cell",
-        "context",
-        "deadlines",
-        "decision",
-        "down",
-        "plan",
-        "received",
-        "request",
-        "request_id_line",
-        "sent",
-        "state",
-    )
-
     def prepare(self, down: ClientStream, request: RequestHead) -> None:
         """Used instead of `__init__`, which would take its arguments as Python objects in compiled code."""
         self.down, self.context, self.request = down, down.plane, request

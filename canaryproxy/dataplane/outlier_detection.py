@@ -17,8 +17,6 @@ MAX_EJECTION_SECONDS = 60.0
 class OutlierDetector:
     """The record of one endpoint. `active`: it is ejected now."""
 
-    __slots__ = ("_times", "_until", "active", "failures")
-
     def __init__(self) -> None:
         self.failures = 0
         self.active = False

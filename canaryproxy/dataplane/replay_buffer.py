@@ -13,8 +13,6 @@ class ReplayBuffer:
     end of the body; `weight` is the memory that the pieces take.
     """
 
-    __slots__ = ("_buffers", "complete", "pieces", "size", "trailers", "weight")
-
     def __init__(self, buffers: Buffers) -> None:
         self._buffers = buffers
         self.pieces: list[bytes] = []

@@ -22,8 +22,6 @@ class ResponseWriter(EvictableConnection):
     connection; `_last`: no response follows on this connection.
     """
 
-    __slots__ = ("_chunked", "_last", "_out", "_unbounded")
-
     _chunked: bool
     _last: bool
     _out: list[bytes] | None

@@ -17,8 +17,6 @@ RESET = struct.pack("ii", 1, 0)
 class FastTransport:
     """A transport of `epoll_transports`."""
 
-    __slots__ = ()
-
     def write(self, data: bytes) -> None:
         """Send these bytes after everything written before."""
         raise NotImplementedError
@@ -52,8 +50,6 @@ class ConnectionProtocol(Protocol):
 
 class FastProtocol:
     """A connection's protocol."""
-
-    __slots__ = ("_sender", "transport")
 
     transport: asyncio.Transport
     _sender: FastTransport | None

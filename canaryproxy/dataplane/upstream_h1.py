@@ -38,8 +38,6 @@ class UpstreamConnection(UpstreamStream):
     the loop's transport are counted in `buffers`.
     """
 
-    __slots__ = ("_backlog", "_chunked", "buffers", "opened", "reader")
-
     def __init__(self, buffers: Buffers | None = None) -> None:
         self.buffers = buffers or Buffers()
         self._backlog = 0

@@ -12,8 +12,6 @@ from canaryproxy.model.head import RequestHead, ResponseHead
 class ResponseHandler:
     """The sender of a request on a stream, which receives the response."""
 
-    __slots__ = ()
-
     def connected(self, upstream: "UpstreamStream") -> None:
         """The connection was opened."""
         raise NotImplementedError
@@ -60,8 +58,6 @@ class UpstreamStream(FastProtocol):
     was received; `blocked`: the endpoint does not read what is written; `expires`: when it is closed if unused, in
     monotonic seconds. `exchange` is the handler of the request, which resets it to None when it is done.
     """
-
-    __slots__ = ("alive", "answered", "blocked", "exchange", "expires", "reused")
 
     alive: bool
     answered: bool
