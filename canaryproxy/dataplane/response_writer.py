@@ -29,6 +29,12 @@ class ResponseWriter(EvictableConnection):
     _out: list[bytes] | None
     _unbounded: bool
 
+    def await_response(self) -> None:
+        """Reset for the next response."""
+        self.delivered = NOTHING
+        self._out = None
+        self._chunked = self._last = self._unbounded = False
+
     def interim(self, head: ResponseHead) -> None:
         """Send an interim response, unless the client speaks HTTP/1.0 (RFC 9110 15.2)."""
         request = self._request()
