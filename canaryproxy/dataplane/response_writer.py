@@ -5,7 +5,7 @@ becomes a clean 502.
 """
 
 from canaryproxy.dataplane.evictable_connection import LINGERING, EvictableConnection
-from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, WAITING
+from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, NOTHING, WAITING
 from canaryproxy.dataplane.transports import reset
 from canaryproxy.http.h1.writer import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure
