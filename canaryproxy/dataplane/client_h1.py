@@ -60,9 +60,7 @@ class ClientConnection(ResponseWriter):
         self.phase = IDLE
         self.deadline = NEVER
         self.paused = self.blocked = self.half_closed = self.proven = False
-        self.delivered = NOTHING
-        self._out = None
-        self._chunked = self._last = self._unbounded = False
+        self.await_response()
         self._upload_blocked = self._advancing = self._yielding = False
         self._drained = self._unsent = self._weight = 0
         self.slot = slot

@@ -5,7 +5,7 @@ becomes a clean 502.
 """
 
 from canaryproxy.dataplane.evictable_connection import LINGERING, EvictableConnection
-from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, WAITING
+from canaryproxy.dataplane.exchange_state import FINAL, INTERIM, NOTHING, WAITING
 from canaryproxy.dataplane.transports import reset
 from canaryproxy.http.h1.writer import chunk_start, last_chunk
 from canaryproxy.model.failure import Failure
@@ -26,6 +26,12 @@ class ResponseWriter(EvictableConnection):
     _last: bool
     _out: list[bytes] | None
     _unbounded: bool
+
+    def await_response(self) -> None:
+        """Reset for the next response."""
+        self.delivered = NOTHING
+        self._out = None
+        self._chunked = self._last = self._unbounded = False
 
     def interim(self, head: ResponseHead) -> None:
         """Send an interim response, unless the client speaks HTTP/1.0 (RFC 9110 15.2)."""
