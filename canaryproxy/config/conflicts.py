@@ -106,19 +106,12 @@ def _listeners(server: YamlTree, source_values: Mapping[Loc, SourceValue]) -> It
         for other, other_loc in earlier:
             if overlap(address, other):
                 where = f"{path_text(other_loc)}{_line_text(source_values, other_loc)}"
-                yield SchemaFault(
-                    loc, "value", _overlap(address, other, where, _expanded(source_values, loc, other_loc))
-                )
+                hint, found = f"remove one; {where} listens on {other} already", f"{address} a second time"
+                if _expanded(source_values, loc, other_loc):  # a value from the environment is never shown
+                    hint, found = f"remove one; {where} listens on it already", "an address a second time"
+                yield SchemaFault(loc, "value", InvalidValueError(hint, found=found, plain=found))
                 break
         earlier.append((address, loc))
-
-
-def _overlap(address: Address, other: Address, where: str, expanded: bool) -> InvalidValueError:
-    """The fault of an address; `expanded`: one of the two comes from the environment, so neither is shown."""
-    hint, found = f"remove one; {where} listens on {other} already", f"{address} a second time"
-    if expanded:
-        hint, found = f"remove one; {where} listens on it already", "an address a second time"
-    return InvalidValueError(hint, found=found, plain=found)
 
 
 def find_unused_weights(tree: YamlTree) -> Iterator[SchemaFault]:

@@ -61,7 +61,6 @@ def header_name(value: object) -> str:
 cookie_name = matching(TOKEN, "expected a cookie's name: letters, digits and !#$%&'*+-.^_`|~")
 """The reader of the name of a cookie, which is case-sensitive."""
 
-
 parameter_name = matching(
     rf"(?!\Z)(?=.{{1,{MAX_VALUE_LENGTH}}}\Z){TEXT.pattern}", "expected a parameter's name, such as preview"
 )
