@@ -5,6 +5,7 @@ differ if the installation was replaced while the instance ran and the fork serv
 """
 
 import platform
+from dataclasses import replace
 
 from canaryproxy import MODE, __version__
 from canaryproxy.ipc.messages import Introduction
@@ -26,10 +27,6 @@ def describe(code: Introduction) -> str:
 
 def difference(theirs: Introduction, own: Introduction) -> str:
     """A sentence about the difference between two builds; empty if they are equal."""
-
-    def what(code: Introduction) -> tuple[str, bool, str, str]:
-        return code.version, code.compiled, code.package, code.python
-
-    if what(theirs) == what(own):
+    if replace(theirs, why="") == replace(own, why=""):
         return ""
     return f"the worker runs {describe(theirs)}, and the supervisor {describe(own)}"

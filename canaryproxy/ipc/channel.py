@@ -72,10 +72,10 @@ class Channel(asyncio.Protocol):
         self._lost = lost
         self._decoder = Decoder(direction)
         self._refuse = refuse or log_protocol_error
-        self._share = TimeShare(time.perf_counter()) if fair else None
-        self._held = False
+        self._time_share = TimeShare(time.perf_counter()) if fair else None
+        self._paused = False
         self._waiting: list[bytes] = []
-        self._over = False
+        self._closed = False
         self.congested = False
 
     def __repr__(self) -> str:
@@ -105,7 +105,7 @@ class Channel(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close the channel now, or as soon as it is connected."""
-        self._over = True
+        self._closed = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -116,49 +116,49 @@ class Channel(asyncio.Protocol):
         for data in self._waiting:
             self._transport.write(data)
         self._waiting.clear()
-        if self._over:
+        if self._closed:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the other end."""
         self._decoder.take(data)
-        if not self._held:
-            self._follow()
+        if not self._paused:
+            self._dispatch()
 
-    def _follow(self) -> None:
+    def _dispatch(self) -> None:
         """Pass on complete messages, until the turn of other work."""
         began, handed = time.perf_counter(), False
-        worked = 0.0 if self._share is None else time.thread_time()
+        worked = 0.0 if self._time_share is None else time.thread_time()
         try:
             for message in self._decoder.messages():
                 handed = True
                 self._received(message)
-                if self._over:
+                if self._closed:
                     return
-                if self._share is not None and time.perf_counter() - began > TURN_SECONDS:
+                if self._time_share is not None and time.perf_counter() - began > TURN_SECONDS:
                     break
-        except ProtocolError as garbled:
+        except ProtocolError as error:
             self.abort()
-            self._refuse(str(garbled))
+            self._refuse(str(error))
             return
-        if self._share is not None and handed:
+        if self._time_share is not None and handed:
             now = time.perf_counter()
-            pause = self._share.spend(time.thread_time() - worked, now)
-            self._hold(min(pause, MAX_PAUSE_SECONDS), turned=now - began > TURN_SECONDS)
+            pause = self._time_share.spend(time.thread_time() - worked, now)
+            self._pause(min(pause, MAX_PAUSE_SECONDS), turned=now - began > TURN_SECONDS)
 
-    def _hold(self, pause: float, *, turned: bool) -> None:
+    def _pause(self, pause: float, *, turned: bool) -> None:
         """Stop reading for a pause, or until the loop's next turn."""
         if self._loop is None or self._transport is None or not (pause or turned):
             return
-        self._held = True
+        self._paused = True
         self._transport.pause_reading()
-        self._loop.call_later(pause, self._go_on)
+        self._loop.call_later(pause, self._resume)
 
-    def _go_on(self) -> None:
-        self._held = False
-        if self._transport is not None and not self._over and not self._transport.is_closing():
+    def _resume(self) -> None:
+        self._paused = False
+        if self._transport is not None and not self._closed and not self._transport.is_closing():
             self._transport.resume_reading()
-            self._follow()
+            self._dispatch()
 
     def pause_writing(self) -> None:
         """The other end reads more slowly than we write."""

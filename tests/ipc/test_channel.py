@@ -203,7 +203,7 @@ def test_time_in_which_we_were_stopped_is_no_time_that_a_worker_took(monkeypatch
             worked[0] += 10.0 if message == Acknowledged(2) else 0.001
 
         wire = Channel(received, lambda: None, UP, fair=True)
-        monkeypatch.setattr(wire, "_hold", hold)
+        monkeypatch.setattr(wire, "_pause", hold)
         wire.data_received(encode(Acknowledged(1)))
         wire.data_received(encode(Acknowledged(2)))
 

@@ -108,8 +108,8 @@ def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     counters, gauge, counter = facts.counters, _single_gauge, _single_counter
     yield gauge("workers", "Workers that serve.", facts.workers)
     yield counter("worker_restarts", "Workers that died and were replaced.", facts.restarts)
-    words = "Workers killed and replaced because a report was malformed, out of bounds or could not be recorded."
-    yield _by_label(CounterMetricFamily, "worker_reports_refused", words, "reason", facts.refused)
+    text = "Workers killed and replaced because a report was malformed, out of bounds or could not be recorded."
+    yield _by_label(CounterMetricFamily, "worker_reports_refused", text, "reason", facts.refused)
     yield gauge("max_connections", "Limit on client connections open at one time.", facts.connections)
     yield from listener_families(facts.listeners)
     held, room, shed = counters.buffers
@@ -118,66 +118,66 @@ def instance_families(facts: InstanceFacts) -> Iterator[Metric]:
     yield counter("buffer_shed", "Connections closed because buffer memory ran out.", shed)
     yield gauge("generation", "Generation of the routing table.", facts.generation)
     yield gauge("config_reload_success", "Whether the last configuration read was valid.", facts.reloaded)
-    words = "Condition of the stored state: 1 for the current one, else 0."
+    text = "Condition of the stored state: 1 for the current one, else 0."
     conditions = {condition: int(condition == facts.state) for condition in CONDITIONS}
-    yield _by_label(GaugeMetricFamily, "state_condition", words, "condition", conditions)
+    yield _by_label(GaugeMetricFamily, "state_condition", text, "condition", conditions)
     yield gauge("routes", "Routes configured.", len(facts.routes))
     yield from connection_families(counters)
-    words = "Requests to the admin API and the probes rejected at a concurrency limit."
-    yield _by_label(CounterMetricFamily, "admin_refused", words, "what", facts.refused_readers, READ_KINDS)
-    words = "Responses to the proxy's own requests that were too large or too malformed to be read."
-    yield _by_label(CounterMetricFamily, "answers_refused", words, "why", facts.refused_answers, OVERLOAD_REASONS)
-    words = "Expiry of a certificate file in seconds since 1970; of a file of authorities, the latest one."
+    text = "Requests to the admin API and the probes rejected at a concurrency limit."
+    yield _by_label(CounterMetricFamily, "admin_refused", text, "what", facts.refused_readers, READ_KINDS)
+    text = "Responses to the proxy's own requests that were too large or too malformed to be read."
+    yield _by_label(CounterMetricFamily, "answers_refused", text, "why", facts.refused_answers, OVERLOAD_REASONS)
+    text = "Expiry of a certificate file in seconds since 1970; of a file of authorities, the latest one."
     labels: Labels = ("role", "place", "file")
-    yield _filled(GaugeMetricFamily, "certificate_expiry_timestamp_seconds", words, labels, facts.certificates)
-    words, build = "Version and mode of this instance; always 1.", facts.build
-    yield _filled(GaugeMetricFamily, "build_info", words, tuple(build), [(tuple(build.values()), 1)])
+    yield _filled(GaugeMetricFamily, "certificate_expiry_timestamp_seconds", text, labels, facts.certificates)
+    text, build = "Version and mode of this instance; always 1.", facts.build
+    yield _filled(GaugeMetricFamily, "build_info", text, tuple(build), [(tuple(build.values()), 1)])
 
 
 def connection_families(counters: Counters) -> Iterator[Metric]:
     """Requests answered without a decision, and client connections refused or closed to free capacity."""
-    words = "Requests answered by ourselves before any version was decided on."
+    text = "Requests answered by ourselves before any version was decided on."
     refused = {str(code): counters.refused[code] for code in sorted({*REJECTED_CODES, *counters.refused})}
-    yield _by_label(CounterMetricFamily, "rejected_requests", words, "code", refused)
-    words, turned_away = "Client connections refused.", counters.turned_away
-    yield _by_label(CounterMetricFamily, "connections_refused", words, "reason", turned_away, TURNED_AWAY)
-    words, evicted = "Client connections closed to make room for others.", counters.evicted
-    yield _by_label(CounterMetricFamily, "connections_evicted", words, "reason", evicted, EVICTED)
+    yield _by_label(CounterMetricFamily, "rejected_requests", text, "code", refused)
+    text, turned_away = "Client connections refused.", counters.turned_away
+    yield _by_label(CounterMetricFamily, "connections_refused", text, "reason", turned_away, TURNED_AWAY)
+    text, evicted = "Client connections closed to make room for others.", counters.evicted
+    yield _by_label(CounterMetricFamily, "connections_evicted", text, "reason", evicted, EVICTED)
 
 
 def listener_families(facts: ListenerFacts) -> Iterator[Metric]:
     """Connections to the control plane's own listeners: the admin API and the probes."""
-    words = "Connections to the admin API, the probes port and the probes socket."
-    yield _by_label(GaugeMetricFamily, "control_connections", words, "listener", facts.connections)
-    words = "Connections to these listeners that were refused or closed, by reason."
+    text = "Connections to the admin API, the probes port and the probes socket."
+    yield _by_label(GaugeMetricFamily, "control_connections", text, "listener", facts.connections)
+    text = "Connections to these listeners that were refused or closed, by reason."
     labels: Labels = ("listener", "reason")
-    yield _filled(CounterMetricFamily, "control_connections_dropped", words, labels, facts.dropped.items())
+    yield _filled(CounterMetricFamily, "control_connections_dropped", text, labels, facts.dropped.items())
 
 
 _Kind = type[CounterMetricFamily] | type[GaugeMetricFamily]
 
 
-def _filled(kind: _Kind, name: str, words: str, labels: Labels, samples: Samples) -> Metric:
+def _filled(kind: _Kind, name: str, text: str, labels: Labels, samples: Samples) -> Metric:
     """A family with its samples."""
-    family = kind(f"canaryproxy_{name}", words, labels=labels)
+    family = kind(f"canaryproxy_{name}", text, labels=labels)
     for values, value in samples:
         family.add_metric(values, value)
     return family
 
 
-def _single(kind: _Kind, name: str, words: str, value: float) -> Metric:
-    return _filled(kind, name, words, (), [((), value)])
+def _single(kind: _Kind, name: str, text: str, value: float) -> Metric:
+    return _filled(kind, name, text, (), [((), value)])
 
 
 _single_gauge, _single_counter = partial(_single, GaugeMetricFamily), partial(_single, CounterMetricFamily)
 
 
 def _by_label(
-    kind: _Kind, name: str, words: str, label: str, counts: Mapping[str, int], always: Labels | None = None
+    kind: _Kind, name: str, text: str, label: str, counts: Mapping[str, int], always: Labels | None = None
 ) -> Metric:
     """A family with one label. With `always`, samples are sorted, and these values of the label always have one."""
     values = counts if always is None else sorted({*always, *counts})
-    return _filled(kind, name, words, (label,), [((value,), counts.get(value, 0)) for value in values])
+    return _filled(kind, name, text, (label,), [((value,), counts.get(value, 0)) for value in values])
 
 
 _Samples = Callable[[InstanceFacts, Sequence[RouteFacts]], Samples]
@@ -294,14 +294,14 @@ def _checks(which: int) -> _Samples:
     )
 
 
-def _family(kind: _Kind, name: str, words: str, more: Labels, samples: _Samples) -> _Family:
+def _family(kind: _Kind, name: str, text: str, more: Labels, samples: _Samples) -> _Family:
     """A family of routes; `more` are the labels beside `route`."""
-    return lambda facts, routes: _filled(kind, name, words, ("route", *more), samples(facts, routes))
+    return lambda facts, routes: _filled(kind, name, text, ("route", *more), samples(facts, routes))
 
 
-def _histogram(name: str, words: str, counts: Callable[[VersionSums], Counter[int]]) -> _Family:
+def _histogram(name: str, text: str, counts: Callable[[VersionSums], Counter[int]]) -> _Family:
     def make(facts: InstanceFacts, routes: Sequence[RouteFacts]) -> Metric:
-        family = HistogramMetricFamily(f"canaryproxy_{name}", words, labels=("route", "version"))
+        family = HistogramMetricFamily(f"canaryproxy_{name}", text, labels=("route", "version"))
         for _, side, sums in _sides(facts, routes):
             latency = counts(sums)
             family.add_metric(side, classic(latency, facts.buckets), total_seconds(latency))
