@@ -47,12 +47,12 @@ DONE: tuple[Phase, ...] = ("succeeded",)
 IDLE: tuple[Phase, ...] = ("idle",)
 
 ADVICE = (
-    Advice(ALERTS, "`canaryproxy abort {{ $labels.route }}` takes it back, whatever its phase", ANY, "abort"),
+    Advice(ALERTS, "`canaryproxy abort {{ $labels.route }}` rolls the canary back in every phase", ANY, "abort"),
     Advice(ALERTS, "`canaryproxy start {{ $labels.route }} --version VERSION` starts the next", TAKEN_BACK, "start"),
-    Advice(ALERTS, "`canaryproxy retry {{ $labels.route }}` tries the same one again", TAKEN_BACK, "retry"),
+    Advice(ALERTS, "`canaryproxy retry {{ $labels.route }}` starts the same version again", TAKEN_BACK, "retry"),
     Advice(ALERTS, "`canaryproxy resume {{ $labels.route }}`", WAITING, "resume"),
     Advice(ALERTS, "`canaryproxy promote {{ $labels.route }}`", WAITING, "promote"),
-    Advice(ALERTS, "`canaryproxy abort {{ $labels.route }}` decides", WAITING, "abort"),
+    Advice(ALERTS, "`canaryproxy abort {{ $labels.route }}` continues or ends it", WAITING, "abort"),
     Advice(OPERATIONS, "set the weights again: `canaryproxy weight ROUTE PERCENT`", IDLE, "weight"),
     Advice(OPERATIONS, "`canaryproxy abort ROUTE`: in every phase", ANY, "abort"),
     Advice(OPERATIONS, "`canaryproxy start ROUTE --version NEXT` starts a fix", TAKEN_BACK, "start"),

@@ -232,7 +232,7 @@ def test_a_report_that_cannot_be_filed_costs_its_worker_and_no_other(
             assert made.workers.refused == {"garbled": 0, "bounds": 0, "failed": 1}
 
     run(test())
-    assert "ZeroDivisionError while it was filed" in caplog.text
+    assert "ZeroDivisionError while it was processed" in caplog.text
 
 
 def test_names_that_were_replaced_are_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
