@@ -14,5 +14,5 @@ from canaryproxy.mode import choose  # noqa: E402 - only what is imported from h
 
 __version__ = "0.1.0"
 
+# How the modules below are imported; the workers inherit the switch.
 MODE = choose(os.environ)
-"""How the modules below are imported; the workers inherit the switch."""

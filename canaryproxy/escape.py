@@ -11,11 +11,11 @@ CUT = "..."
 
 NEWLINE = "\n"
 
+# JSON escapes characters beyond as surrogate pairs (RFC 8259, 7).
 LAST_OF_PLANE = 0xFFFF
-"""JSON escapes characters beyond as surrogate pairs (RFC 8259, 7)."""
 
+# Characters that JSON may not escape by itself.
 _BEYOND = re.compile("[^\x00-\x7e]")
-"""Characters that JSON may not escape by itself."""
 
 
 def escaped(text: str, most: int | None = None) -> str:

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator, Mapping
 PACKAGE = os.path.dirname(os.path.abspath(__file__))
 NAME = "canaryproxy"
 
+# Dependencies of the data plane.
 NEEDED = ("msgspec", "re2", "setproctitle", "uvloop")
-"""Dependencies of the data plane."""
 
+# Names of our own command in `sys.argv[0]`: the script, or `python -m canaryproxy`.
 PROGRAMS = ("canaryproxy", "-m")
-"""Names of our own command in `sys.argv[0]`: the script, or `python -m canaryproxy`."""
 
 
 def command(module: str, *arguments: str) -> list[str]:

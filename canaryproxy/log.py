@@ -22,33 +22,32 @@ from typing import Any
 
 from canaryproxy.escape import CUT, NEWLINE, escaped, escaped_json
 
+# Environment variable that passes level and format to the workers, such as `info:text` or `debug:json`.
 FORMAT = "CANARYPROXY_LOG"
-"""Environment variable that passes level and format to the workers, such as `info:text` or `debug:json`."""
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 
+# Separator of the lines of a traceback.
 BAR = " | "
-"""Separator of the lines of a traceback."""
 
+# Levels of nested values in a field; deeper ones are written as text.
 MAX_DEPTH = 3
-"""Levels of nested values in a field; deeper ones are written as text."""
 
+# Bytes of a line without its end. A pipe takes PIPE_BUF bytes atomically; longer lines of several processes would mix,
+# and the rest of one could pass for another line.
 MAX_LINE_BYTES = PIPE_BUF - 1
-"""Bytes of a line without its end. A pipe takes PIPE_BUF bytes atomically; longer lines of several processes would mix,
-and the rest of one could pass for another line.
-"""
 
+# Bytes of a message that are logged.
 MAX_MESSAGE_LENGTH = 2_000
-"""Bytes of a message that are logged."""
 
+# Divisors of the limits on texts, tried in turn until an event fits into a line.
 SHARES = (1, 2, 4, 8, 16, 32, 64)
-"""Divisors of the limits on texts, tried in turn until an event fits into a line."""
 
 MAX_FIELD_LENGTH = 1_000
 MAX_TRACEBACK_LENGTH = 3_000
+# Limits on characters of a field's value and of the end of a traceback, and on items of a list or mapping.
 MAX_ITEMS = 64
-"""Limits on characters of a field's value and of the end of a traceback, and on items of a list or mapping."""
 
 
 class TextFormatter(logging.Formatter):

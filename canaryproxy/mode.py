@@ -25,6 +25,7 @@ from importlib.machinery import (
 from pathlib import Path
 from typing import NamedTuple
 
+# The compiled modules: each from its `.py` with types in a `.pxd`, or from a `.pyx` beside the `.py`, its twin.
 HOT = (
     "canaryproxy.admin.newcomers",
     "canaryproxy.http.h1.body",
@@ -70,13 +71,12 @@ HOT = (
     "canaryproxy.telemetry.record.logarithm",
     "canaryproxy.telemetry.record.recorder",
 )
-"""The compiled modules: each from its `.py` with types in a `.pxd`, or from a `.pyx` beside the `.py`, its twin."""
 
 SWITCH = "CANARYPROXY_PLAIN"
 PACKAGE = Path(__file__).parent
 SUFFIX = EXTENSION_SUFFIXES[0]
+# The file with the digest of the sources of this Python's extensions.
 RECORD = f"compiled{SUFFIX.removesuffix('.so')}.digest"
-"""The file with the digest of the sources of this Python's extensions."""
 
 NOT_COMPILED = "not compiled"
 CHANGED = "the sources have changed since they were compiled; make compile"

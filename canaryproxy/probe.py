@@ -11,12 +11,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+# Environment variable with the path of the socket.
 SOCKET = "CANARYPROXY_PROBES_SOCKET"
-"""Environment variable with the path of the socket."""
 DEFAULT = "probes.sock"
 
+# Seconds for the whole response.
 TIMEOUT_SECONDS = 2.0
-"""Seconds for the whole response."""
 MAX_TIMEOUT_SECONDS = 600.0
 
 PATHS = {"live": "/healthz", "ready": "/readyz"}

@@ -11,14 +11,14 @@ import os
 import platform
 import struct
 
+# Nanoseconds of a worker's slice; the kernel accepts 100,000 to 100,000,000.
 SHORT = 200_000
-"""Nanoseconds of a worker's slice; the kernel accepts 100,000 to 100,000,000."""
 
+# Numbers of the system call, for which glibc has no wrapper before 2.41.
 SCHED_SETATTR = {"x86_64": 314, "aarch64": 274, "riscv64": 274, "ppc64le": 355, "s390x": 345}
-"""Numbers of the system call, for which glibc has no wrapper before 2.41."""
 
+# `struct sched_attr`: size, policy, flags, nice, priority, runtime, deadline, period.
 ATTRIBUTES = struct.Struct("=IIQiIQQQ")
-"""`struct sched_attr`: size, policy, flags, nice, priority, runtime, deadline, period."""
 
 
 def shorten(nanoseconds: int = SHORT) -> bool:

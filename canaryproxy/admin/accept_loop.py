@@ -26,31 +26,31 @@ from canaryproxy.admin.receive_window import RESET
 from canaryproxy.model.client import client_prefix
 from canaryproxy.processes.machine import yield_cpu
 
+# Connections accepted or read per turn of the loop; at most a quarter of the slots, so that none is evicted unread.
 ACCEPT_BATCH = 32
-"""Connections accepted or read per turn of the loop; at most a quarter of the slots, so that none is evicted unread."""
+# Accepted connections after which the CPU is yielded to workers that share it.
 YIELD_AFTER = 8
-"""Accepted connections after which the CPU is yielded to workers that share it."""
+# Requests started per turn of the loop. While more are ready, newcomers wait in the kernel's accept queue.
 START_BATCH = 4
-"""Requests started per turn of the loop. While more are ready, newcomers wait in the kernel's accept queue."""
 
+# Time for a whole request head to arrive.
 HEAD_TIMEOUT_SECONDS = 10.0
-"""Time for a whole request head to arrive."""
+# A client that reads less than `MIN_WRITE_BYTES` of a long response in this time is disconnected.
 WRITE_TIMEOUT_SECONDS = 10.0
-"""A client that reads less than `MIN_WRITE_BYTES` of a long response in this time is disconnected."""
 MIN_WRITE_BYTES = 64 * 1024
 HEAD_BYTES = 32 * 1024
 
+# Requests in flight at a listener: each may buffer a response that its client does not read.
 MAX_BUSY = 256
-"""Requests in flight at a listener: each may buffer a response that its client does not read."""
 
+# SO_SNDBUF in bytes; Linux doubles it. Less makes responses on loopback (64 KiB packets) wait for delayed ACKs.
 SEND_BUFFER = 64 * 1024
-"""SO_SNDBUF in bytes; Linux doubles it. Less makes responses on loopback (64 KiB packets) wait for delayed ACKs."""
 
+# Interval of the check for timeouts.
 SWEEP_SECONDS = 0.5
-"""Interval of the check for timeouts."""
 OUT_OF_FILES_PAUSE_SECONDS = 0.1
+# Idle connections closed when file descriptors run out.
 OUT_OF_FILES_GIVEN = 16
-"""Idle connections closed when file descriptors run out."""
 
 PROBLEM = b'{"type": "about:blank", "title": "%b", "status": %d}\n'
 RESPONSE = (
@@ -59,8 +59,8 @@ RESPONSE = (
 )
 
 Reason = Literal["evicted", "silent", "header_timeout", "header_too_large", "write_timeout", "busy", "no_descriptors"]
+# Why a connection was dropped, as the metric labels it.
 REASONS: tuple[Reason, ...] = get_args(Reason)
-"""Why a connection was dropped, as the metric labels it."""
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 

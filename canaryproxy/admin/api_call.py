@@ -16,8 +16,8 @@ from canaryproxy.rollout.state import IllegalTransitionError
 
 Result = TypeVar("Result")
 
+# An entity tag (RFC 9110 8.8.3); it may contain a comma.
 ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
-"""An entity tag (RFC 9110 8.8.3); it may contain a comma."""
 
 
 def tag(revision: int) -> str:

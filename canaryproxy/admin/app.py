@@ -26,17 +26,17 @@ from canaryproxy.telemetry.read import exposition
 log = logging.getLogger("canaryproxy")
 
 MAX_BODY_BYTES = 256 * 1024
+# Time for a request body to arrive.
 BODY_TIMEOUT_SECONDS = 10.0
-"""Time for a request body to arrive."""
 
+# Delay of the response to a failed login, against guessing.
 LATE_SECONDS = 0.3
-"""Delay of the response to a failed login, against guessing."""
 
+# Delayed responses at a time; further failed logins are refused at once. Valid tokens are never delayed.
 MAX_LATE = 32
-"""Delayed responses at a time; further failed logins are refused at once. Valid tokens are never delayed."""
 
+# Failed logins logged one by one within `LOG_PERIOD_SECONDS`; more are summed up.
 MAX_LOGGED = 10
-"""Failed logins logged one by one within `LOG_PERIOD_SECONDS`; more are summed up."""
 LOG_PERIOD_SECONDS = 10.0
 
 HEADERS = {
@@ -46,8 +46,8 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
 }
 
+# The `Server` field: discloses no versions of libraries.
 SERVER = "canaryproxy"
-"""The `Server` field: discloses no versions of libraries."""
 
 web_response.SERVER_SOFTWARE = SERVER  # type: ignore[attr-defined]  # aiohttp's responses to malformed requests bypass our code
 

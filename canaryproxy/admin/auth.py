@@ -10,8 +10,8 @@ from canaryproxy.admin.problems import ApiError
 from canaryproxy.config.schema.admin import AdminConfig, TokenConfig
 from canaryproxy.control.route_states import Actor
 
+# Name of the actor where no tokens are configured.
 ANONYMOUS = "anyone"
-"""Name of the actor where no tokens are configured."""
 
 
 class Authenticator:

@@ -11,11 +11,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+# If all slots change hands within this time, a silent newcomer would be evicted before it sends: it is refused.
 TURNOVER_SECONDS = 0.25
-"""If all slots change hands within this time, a silent newcomer would be evicted before it sends: it is refused."""
 
+# Parts of `TURNOVER_SECONDS`. One part decides: a flood overflows the accept queue within 0.1 s.
 STRETCHES = 5
-"""Parts of `TURNOVER_SECONDS`. One part decides: a flood overflows the accept queue within 0.1 s."""
 
 STRETCH_SECONDS = TURNOVER_SECONDS / STRETCHES
 

@@ -12,15 +12,15 @@ from typing import Protocol, cast
 
 from canaryproxy.admin.receive_window import cut
 
+# SO_LINGER value of a connection that gets a response: written data is delivered.
 ORDERLY = struct.pack("ii", 0, 0)
-"""SO_LINGER value of a connection that gets a response: written data is delivered."""
 
 LINE_ENDS = b"\r\n"
 HEAD_END = b"\r\n\r\n"
+# End of a head, or a bare LF, which no valid request contains.
 END = re.compile(rb"\r\n\r\n|(?<!\r)\n")
-"""End of a head, or a bare LF, which no valid request contains."""
+# Bytes allowed in a method (RFC 9110 5.6.2).
 TOKEN = frozenset(b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encode())
-"""Bytes allowed in a method (RFC 9110 5.6.2)."""
 
 
 class ConnectionOwner(Protocol):

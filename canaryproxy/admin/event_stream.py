@@ -13,11 +13,11 @@ from canaryproxy.model.client import client_prefix
 
 Headers = Mapping[str, str]
 
+# Interval of comments: they keep the stream alive and show whether the client reads.
 HEARTBEAT_SECONDS = 2.0
-"""Interval of comments: they keep the stream alive and show whether the client reads."""
 
+# First heartbeats, enlarged to `OPENING_PIECE` bytes: a client that never reads is detected early despite buffers.
 OPENING = 4
-"""First heartbeats, enlarged to `OPENING_PIECE` bytes: a client that never reads is detected early despite buffers."""
 OPENING_PIECE = 64 * 1024
 
 COMMENT = b": still here\n"

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator, MutableMapping
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.control.controller import ChangePriority
 
+# Length of the queue.
 MAX_WAITING = 64
-"""Length of the queue."""
 
 RETRY_AFTER_SECONDS = "1"
 

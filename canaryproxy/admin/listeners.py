@@ -17,16 +17,16 @@ Address = tuple[str, int]
 
 log = logging.getLogger("canaryproxy")
 
+# Time for requests in flight at shutdown.
 CLOSE_SECONDS = 1.0
-"""Time for requests in flight at shutdown."""
+# Time to drain the body of a request that was answered before its end.
 LINGER_SECONDS = 2.0
-"""Time to drain the body of a request that was answered before its end."""
 
+# Connections to the Unix socket: only probes of the same user connect to it.
 LOCAL = 16
-"""Connections to the Unix socket: only probes of the same user connect to it."""
 
+# Interval of log lines about dropped connections.
 LOG_PERIOD_SECONDS = 10.0
-"""Interval of log lines about dropped connections."""
 
 REASON_TEXTS: Mapping[Reason, str] = {
     "evicted": "evicted for newer connections",

@@ -26,23 +26,23 @@ from canaryproxy.telemetry.read.metrics import InstanceFacts
 
 Headers = Mapping[str, str]
 
+# Lifetime of a rendering from the moment its input was read.
 CACHE_SECONDS = 1.0
-"""Lifetime of a rendering from the moment its input was read."""
 
+# Time of rendering between two yields to the event loop. Shorter turns let a flood of requests delay a rendering.
 TURN_SECONDS = 0.002
-"""Time of rendering between two yields to the event loop. Shorter turns let a flood of requests delay a rendering."""
 
+# Concurrent scrapers, including those that wait for the rendering.
 MAX_READERS = 64
-"""Concurrent scrapers, including those that wait for the rendering."""
 
+# Concurrent scrapers of one address.
 MAX_PER_ADDRESS = 16
-"""Concurrent scrapers of one address."""
 
+# Time of reading after which a scraper may be evicted for a new one.
 SLOW_SECONDS = 1.0
-"""Time of reading after which a scraper may be evicted for a new one."""
 
+# Bytes of renderings kept for scrapers that still read them. One is kept in any case.
 MAX_BUFFERED_BYTES = 32 * 1024 * 1024
-"""Bytes of renderings kept for scrapers that still read them. One is kept in any case."""
 
 
 @dataclass(slots=True, eq=False)

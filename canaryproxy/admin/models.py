@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from canaryproxy.model.goal import MAX_VALUE
 from canaryproxy.model.table import FULL_WEIGHT
 
+# Basis points by which a float may differ from two decimals after arithmetic.
 ROUNDING_TOLERANCE = 1e-6
-"""Basis points by which a float may differ from two decimals after arithmetic."""
 
 Phase = Literal["idle", "progressing", "paused", "baking", "succeeded", "rolled_back"]
 VerdictName = Literal["pass", "fail", "inconclusive"]
@@ -21,8 +21,8 @@ FailureKind = Literal[
 ]
 Rule = dict[str, Any]
 
+# Characters of an affinity key.
 MAX_KEY_LENGTH = 4096
-"""Characters of an affinity key."""
 
 
 def two_decimals(value: object) -> object:

@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from canaryproxy.admin.receive_window import silent
 
+# A connected, non-blocking socket and its peer's address, empty for a Unix socket.
 Newcomer = tuple[socket.socket, str]
-"""A connected, non-blocking socket and its peer's address, empty for a Unix socket."""
 
+# Whether connections of an address may be refused; None: none may.
 Refusable = Callable[[str], bool] | None
-"""Whether connections of an address may be refused; None: none may."""
 
 
 def take(listening: socket.socket, most: int, refusable: Refusable) -> tuple[list[Newcomer], int]:

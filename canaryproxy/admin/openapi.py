@@ -14,11 +14,11 @@ from canaryproxy.admin.body_schemas import CANARY_SCHEMA, RULE_SCHEMA
 from canaryproxy.admin.operations import MAX_ENTRIES, OPERATIONS, Operation
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
 
+# Problem slugs that any path may answer.
 OPEN_COMMON = ("unknown-host", "cross-site", "internal-error")
-"""Problem slugs that any path may answer."""
 
+# Problem slugs that any operation may answer.
 EVERYWHERE = ("unauthenticated", "too-many-requests", "malformed", "not-ready", *OPEN_COMMON)
-"""Problem slugs that any operation may answer."""
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "route": {"in": "path", "required": True, "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{0,62}$"}},
@@ -38,9 +38,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     },
 }
 
+# API version shown where tokens are required: the software version is not disclosed to strangers.
 API = "1"
-"""API version shown where tokens are required: the software version is not disclosed to strangers."""
 
+# Paths that are not in the table of operations: summary, content type, problem slugs.
 OTHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "/healthz": ("Liveness: the process responds", "application/json", OPEN_COMMON),
     "/readyz": (
@@ -59,7 +60,6 @@ OTHERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         (*EVERYWHERE, "too-many-listeners"),
     ),
 }
-"""Paths that are not in the table of operations: summary, content type, problem slugs."""
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }

@@ -45,11 +45,11 @@ Handler = Callable[[ApiCall], Awaitable[ApiResponse]]
 
 MIN_WINDOW_SECONDS = 1.0
 DEFAULT_WINDOW_SECONDS = "60s"
+# History entries in one response.
 MAX_ENTRIES = 1000
-"""History entries in one response."""
 
+# Rules of one route.
 MAX_RULES = 10_000
-"""Rules of one route."""
 
 ROUTE = "/api/v1/routes/{route}"
 

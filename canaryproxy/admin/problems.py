@@ -10,9 +10,10 @@ TYPE_BASE = "urn:canaryproxy:problem:"
 
 CONTENT_TYPE = "application/problem+json"
 
+# Characters of a detail: it may quote the request.
 MAX_DETAIL_LENGTH = 4_000
-"""Characters of a detail: it may quote the request."""
 
+# Slug to status and title.
 TITLES: dict[str, tuple[int, str]] = {
     "malformed": (400, "The request is malformed"),
     "unauthenticated": (401, "A token is required"),
@@ -44,7 +45,6 @@ TITLES: dict[str, tuple[int, str]] = {
     "too-many-readers": (503, "Too many readers"),
     "not-acknowledged": (504, "Not every worker has acknowledged the change"),
 }
-"""Slug to status and title."""
 
 
 @dataclass(slots=True, eq=False)

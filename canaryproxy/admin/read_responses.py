@@ -17,11 +17,11 @@ from canaryproxy.escape import escaped_json
 
 Headers = Mapping[str, str]
 
+# Bytes sent at once. Longer responses are sent in pieces, without copies per reader.
 PIECE = 65_536
-"""Bytes sent at once. Longer responses are sent in pieces, without copies per reader."""
 
+# Concurrent readers of a shared response, including those that wait for it.
 MAX_READERS = 64
-"""Concurrent readers of a shared response, including those that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,31 +15,31 @@ from typing import NamedTuple, cast
 
 from aiohttp import web
 
+# Consecutive samples without progress after which a client counts as not reading.
 STALLED_CHECKS = 3
-"""Consecutive samples without progress after which a client counts as not reading."""
 
+# Minimum of bytes sent between two samples; more where window scaling (RFC 7323) has a coarser unit.
 MIN_PIECE_BYTES = 4096
-"""Minimum of bytes sent between two samples; more where window scaling (RFC 7323) has a coarser unit."""
 
+# SO_LINGER value: close sends RST and drops the send buffer.
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER value: close sends RST and drops the send buffer."""
 
+# Seconds in the accept queue after which a connection without data counts as silent.
 WAITED = 0.008
-"""Seconds in the accept queue after which a connection without data counts as silent."""
 
+# Time for a client to read a long response.
 RESPONSE_TIMEOUT_SECONDS = 30.0
-"""Time for a client to read a long response."""
 
+# Time for a client to take one piece of a response.
 PIECE_TIMEOUT_SECONDS = 10.0
-"""Time for a client to take one piece of a response."""
 
 INFO_LENGTH = 256
+# Offset of `tcpi_snd_wnd` in `struct tcp_info`, since Linux 5.4.
 WINDOW_AT = 228
-"""Offset of `tcpi_snd_wnd` in `struct tcp_info`, since Linux 5.4."""
+# Offset of `tcpi_bytes_acked`, since Linux 4.1.
 ACKED_AT = 120
-"""Offset of `tcpi_bytes_acked`, since Linux 4.1."""
+# Offset of `tcpi_last_ack_recv`, milliseconds since the last ACK of the peer, since Linux 2.4.
 HEARD_AT = 56
-"""Offset of `tcpi_last_ack_recv`, milliseconds since the last ACK of the peer, since Linux 2.4."""
 SCALE_AT = 6
 SCALE_BITS = 0x0F
 

@@ -27,16 +27,16 @@ from canaryproxy.telemetry.read.metrics import InstanceFacts, ListenerFacts, Rou
 from canaryproxy.telemetry.read.window import GoalCount, Sample
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbers
 
+# Routes processed in one turn of the event loop.
 ROUTES_PER_TURN = 10
-"""Routes processed in one turn of the event loop."""
 
 NO_USERS = DistinctUsers()
 
+# Verdict to value of the metric.
 VERDICTS = {"pass": 1, "inconclusive": 0, "fail": -1}
-"""Verdict to value of the metric."""
 
+# Rules of a route whose metric series exist before the first match.
 MAX_RULE_SERIES = 100
-"""Rules of a route whose metric series exist before the first match."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,19 +25,19 @@ from canaryproxy.model.document import VERSION, Document, mapping, plain, real
 from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.telemetry.record.histogram import quantile
 
+# Requests of the canary that the fixed bounds on errors and latency need.
 MIN_REQUESTS = 20
-"""Requests of the canary that the fixed bounds on errors and latency need."""
 
+# Failure rate of stable from which it is no basis of a comparison.
 STABLE_ILL_RATE = 0.5
-"""Failure rate of stable from which it is no basis of a comparison."""
 
 # Errors show harm first and most clearly, so they get half of the evidence.
 SHARES = {"errors": 0.5, "latency": 0.3}
+# Shares of the evidence, before they are scaled to the active checks; all other checks share the last one.
 OTHER_SHARE = 0.2
-"""Shares of the evidence, before they are scaled to the active checks; all other checks share the last one."""
 
+# Bad looks in a row after which a fixed bound on errors or latency fails.
 LOOKS_BAD = 5
-"""Bad looks in a row after which a fixed bound on errors or latency fails."""
 
 EvidenceCheck = RateCheck | LatencyCheck | GoalCheck | ResourceCheck
 

@@ -12,11 +12,11 @@ from canaryproxy.analysis.stats.rank_tests import LAST
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.report import CounterDelta, OpenRequests
 
+# Seconds after which the late end of a hung request is no longer recognised.
 MAX_COHORT_SECONDS = 3600
-"""Seconds after which the late end of a hung request is no longer recognised."""
 
+# Histograms of canary and stable, in buckets of `stats.rank_tests`.
 Pair = tuple[dict[int, int], dict[int, int]]
-"""Histograms of canary and stable, in buckets of `stats.rank_tests`."""
 
 
 @dataclass(slots=True)

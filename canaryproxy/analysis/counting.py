@@ -10,14 +10,14 @@ from canaryproxy.model.document import Document, plain, real, whole, wholes
 from canaryproxy.model.failure import FAILURES, Outcome
 from canaryproxy.model.report import CounterDelta
 
+# Outcomes that do not depend on the version: the client disconnected, or load was shed.
 NEUTRAL_OUTCOMES = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
-"""Outcomes that do not depend on the version: the client disconnected, or load was shed."""
 
+# Index of a version in pairs.
 CANARY, STABLE = 0, 1
-"""Index of a version in pairs."""
 
+# Reasons of decisions that were made by weight.
 DRAWN = ("weight", "affinity")
-"""Reasons of decisions that were made by weight."""
 
 
 def side_of(version: str) -> int:
@@ -38,8 +38,8 @@ def failures(cell: CounterDelta, errors: ErrorSpec) -> int:
     return lost + matching_statuses(cell.replies, errors.statuses)
 
 
+# Client errors; 499 is a client that disconnected.
 CLIENT_ERROR_CODES = ((400, 498),)
-"""Client errors; 499 is a client that disconnected."""
 
 
 def client_errors(cell: CounterDelta) -> int:

@@ -7,16 +7,16 @@ from typing import Any, Literal
 from canaryproxy.analysis import wording
 from canaryproxy.analysis.spec import Action
 
+# `fail`: roll back. `pass`: the rollout may advance. `inconclusive` is neither, and never advances a rollout.
 Verdict = Literal["pass", "fail", "inconclusive"]
-"""`fail`: roll back. `pass`: the rollout may advance. `inconclusive` is neither, and never advances a rollout."""
 
 Comparison = Literal["better", "no difference shown", "worse"]
 
+# Evidence at which a difference is shown, a goal holds the rollout and soundness is proven: wrong once in twenty.
 SHOWN = 20.0
-"""Evidence at which a difference is shown, a goal holds the rollout and soundness is proven: wrong once in twenty."""
 
+# Evidence of harm from which the rollout does not advance.
 SUSPICIOUS_P = 10.0
-"""Evidence of harm from which the rollout does not advance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,17 @@ from canaryproxy.model.document import Document, plain, real
 from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.telemetry.read.users import NewUsers
 
+# Odd multiplier that mixes hashes: the split by version uses them too, and the slice must not depend on it.
 SHUFFLE = 0x9E3779B97F4A7C15
-"""Odd multiplier that mixes hashes: the split by version uses them too, and the slice must not depend on it."""
 
+# Resolution of a slice.
 PARTS = 1 << 16
-"""Resolution of a slice."""
 
+# Limits of the share of the slice in stable, which is otherwise that of the canary.
 SMALLEST, LARGEST = 0.01, 0.5
-"""Limits of the share of the slice in stable, which is otherwise that of the canary."""
 
+# Requests up to which each is drawn separately; above, a normal approximation is used.
 EXACT_LIMIT = 50
-"""Requests up to which each is drawn separately; above, a normal approximation is used."""
 
 
 def share_of(weight: int) -> float:

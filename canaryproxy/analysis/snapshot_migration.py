@@ -11,9 +11,10 @@ from typing import Any
 from canaryproxy.analysis.spec import Unit
 from canaryproxy.model.document import VERSION, Document, mapping, pairs, text, version_of
 
+# Version of the whole. 0 is the form of commit 64e2905.
 V = 1
-"""Version of the whole. 0 is the form of commit 64e2905."""
 
+# Versions of the evidence of single checks, by stored name.
 CHECKS = {
     "errors": 1,
     "latency": 1,
@@ -23,13 +24,12 @@ CHECKS = {
     "latency_bounds": 1,
     "sample_ratio": 1,
 }
-"""Versions of the evidence of single checks, by stored name."""
 
+# Versions of the evidence of checks that the config names, by kind.
 NAMED_CHECKS = {"goals": 1, "resources": 1, "externals": 1}
-"""Versions of the evidence of checks that the config names, by kind."""
 
+# Stored name of a unit of evidence -> name in the code.
 UNITS: Mapping[str, Unit] = {"request": "request", "user": "user", "endpoint-second": "endpoint-second"}
-"""Stored name of a unit of evidence -> name in the code."""
 
 STORED_UNITS = {unit: stored for stored, unit in UNITS.items()}
 
@@ -81,8 +81,8 @@ def without_marks(value: Any) -> Any:
     raise ValueError("a stored value has a mark of no known kind")
 
 
+# Stored name -> path of the attribute in version 0; or that path with a form or a function for its value.
 Form = Mapping[str, Any]
-"""Stored name -> path of the attribute in version 0; or that path with a form or a function for its value."""
 
 
 def _converted(was: Any, form: Form) -> Any:

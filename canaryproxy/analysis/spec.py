@@ -7,8 +7,8 @@ from typing import Literal
 
 from canaryproxy.analysis import wording
 
+# The consequence of a failed check: a rollback, or a hold of the rollout.
 Action = Literal["rollback", "hold"]
-"""The consequence of a failed check: a rollback, or a hold of the rollout."""
 
 Unit = Literal["request", "user", "endpoint-second"]
 

@@ -15,11 +15,11 @@ from canaryproxy.analysis.stats.eprocess import EDetector, even_weights
 from canaryproxy.analysis.stats.rate_tests import ABOVE_FLOOR, Block, log_floor
 from canaryproxy.model.document import Document, items, number, whole, wholes
 
+# Looks of stable that are kept: ten minutes with traffic.
 BASELINE_LOOKS = 600
-"""Looks of stable that are kept: ten minutes with traffic."""
 
+# Lower and upper limit of the rate that the canary is compared with.
 LEAST, MOST = 0.001, 0.4
-"""Lower and upper limit of the rate that the canary is compared with."""
 
 
 class StableBaseline:

@@ -48,12 +48,12 @@ from canaryproxy.telemetry.record.log_writer import open_log
 
 log = logging.getLogger("canaryproxy")
 
+# Seconds between two analyses of the canaries.
 JUDGE_PERIOD_SECONDS = 1.0
-"""Seconds between two analyses of the canaries."""
+# Seconds between two checks of the watched files.
 WATCH_PERIOD_SECONDS = 1.0
-"""Seconds between two checks of the watched files."""
+# Seconds between two warnings about a certificate that expires soon.
 DAY_SECONDS = 86_400.0
-"""Seconds between two warnings about a certificate that expires soon."""
 
 
 class StorageUnavailableError(Exception):

@@ -30,17 +30,16 @@ from canaryproxy.processes.spawn import deny_dumps
 
 log = logging.getLogger("canaryproxy")
 
+# Seconds between two attempts to reap orphans.
 REAP_PERIOD_SECONDS = 1.0
-"""Seconds between two attempts to reap orphans."""
 
+# Allocations before a collection. A report of a thousand busy routes has as many objects, none garbage yet.
 GC_GEN0_THRESHOLD = 10_000
-"""Allocations before a collection. A report of a thousand busy routes has as many objects, none garbage yet."""
 
 
+# Seconds until a thread that waits for the GIL gets it. The storage thread waits for it after every SQLite call: with
+# Python's default of 5 ms, writes took a third longer while requests kept the loop busy.
 SWITCH_INTERVAL_SECONDS = 0.0005
-"""Seconds until a thread that waits for the GIL gets it. The storage thread waits for it after every SQLite call: with
-Python's default of 5 ms, writes took a third longer while requests kept the loop busy.
-"""
 
 Address = tuple[str, int]
 NO_SHARES: Mapping[str, str] = MappingProxyType({})

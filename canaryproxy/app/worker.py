@@ -37,14 +37,14 @@ from canaryproxy.time_slice import shorten
 log = logging.getLogger("canaryproxy")
 
 REPORT_PERIOD_SECONDS = 0.25
+# Seconds between two deltas.
 MAX_REPORT_PERIOD_SECONDS = 1.0
-"""Seconds between two deltas."""
 
+# Cells of a delta above which the next one waits in proportion: a worker must not spend its time on reports.
 FEW_CELLS = 100
-"""Cells of a delta above which the next one waits in proportion: a worker must not spend its time on reports."""
 
+# Thresholds of the three generations. With 10,000, collections hold the loop for 3 to 5 ms twice a second.
 GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
-"""Thresholds of the three generations. With 10,000, collections hold the loop for 3 to 5 ms twice a second."""
 
 
 class Worker:

@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from rich.segment import Segment
     from rich.text import Text
 
+# Exit code if the output is closed early, as of a program killed by SIGPIPE.
 CLOSED = 128 + signal.SIGPIPE
-"""Exit code if the output is closed early, as of a program killed by SIGPIPE."""
 
+# Width of an output that is not a terminal.
 ENDLESS = 1_000_000
-"""Width of an output that is not a terminal."""
 
+# Number of columns that identify a row.
 KEYS = 2
-"""Number of columns that identify a row."""
 
+# Spaces between two columns.
 GAP = 2
-"""Spaces between two columns."""
 
+# Minimum width of a column of wrapped text.
 WRAPPED = 30
-"""Minimum width of a column of wrapped text."""
 
 DUMB = ("dumb", "unknown")
 ASCII_LOCALES = ("C", "POSIX")
 
+# Replacements for characters outside the output's character set; others are escaped.
 SPELLED = {"\u2265": ">=", "\u2264": "<=", "\u2192": "->", "\u2026": "...", "\u00d7": "x", "\u2013": "-", "\u2014": "-"}
-"""Replacements for characters outside the output's character set; others are escaped."""
 
 HANDLER = "canaryproxy"
 ASCII = "canaryproxy_ascii"

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     import aiohttp
 
 ADMIN = "http://127.0.0.1:9900"
+# Time for a call.
 TIMEOUT_SECONDS = 10.0
-"""Time for a call."""
 
+# Time for a call that waits for gates (webhooks).
 GATED_TIMEOUT_SECONDS = 600.0
-"""Time for a call that waits for gates (webhooks)."""
 
+# Characters of an error that are shown.
 MAX_DETAIL_LENGTH = 2_000
-"""Characters of an error that are shown."""
 
+# Limit of a response; the response for a thousand routes has a tenth of it.
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
-"""Limit of a response; the response for a thousand routes has a tenth of it."""
 
 HINTS = {
     401: "set CANARYPROXY_TOKEN, or give --token",

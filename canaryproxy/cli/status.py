@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.text import Text  # noqa: TID251 - the type alone
 
+# Interval of `--watch`.
 PERIOD_SECONDS = 1.0
-"""Interval of `--watch`."""
 
 STYLES = {"fail": "red", "worse": "red", "pass": "green", "better": "green"}
 

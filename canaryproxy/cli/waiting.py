@@ -8,8 +8,8 @@ import typer
 from canaryproxy.cli.output import say, say_json
 from canaryproxy.cli.remote import Remote, RemoteError, segment
 
+# Polling interval.
 PERIOD_SECONDS = 1.0
-"""Polling interval."""
 
 SUCCEEDED = 0
 ROLLED_BACK = 1
@@ -21,13 +21,13 @@ CODES = {"succeeded": SUCCEEDED, "rolled_back": ROLLED_BACK, "superseded": SUPER
 
 UNDER_WAY = ("progressing", "paused", "baking")
 
+# Error statuses that may pass: not reachable yet, not ready yet.
 TRANSIENT = (None, 503)
-"""Error statuses that may pass: not reachable yet, not ready yet."""
 
 Timeout = Annotated[str, typer.Option(help="With --wait: time limit, such as 90s or 10m.")]
 
+# A rollout as the API shows it; of a route without rollout only its phase as `result`.
 Outcome = dict[str, Any]
-"""A rollout as the API shows it; of a route without rollout only its phase as `result`."""
 
 
 class RolloutWaiter:

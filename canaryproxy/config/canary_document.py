@@ -42,8 +42,8 @@ class CanaryDocument:
         return type(self)(self.written, self.version, again.problem) if again.problem else again
 
 
+# The API removed the canary of the config file.
 NO_CANARY = CanaryDocument("")
-"""The API removed the canary of the config file."""
 
 
 def canary_set(written: object) -> CanaryDocument:

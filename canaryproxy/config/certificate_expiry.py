@@ -14,11 +14,11 @@ from canaryproxy.config.types.certificate import PemFile, certificates
 
 Role = Literal["server", "client", "client_ca", "ca"]
 
+# Seconds before its expiry at which a certificate is reported: time for a manual renewal.
 WARNING_SECONDS = 30 * 86_400.0
-"""Seconds before its expiry at which a certificate is reported: time for a manual renewal."""
 
+# Files whose parsed dates are cached, since `/metrics` reads them at every scrape.
 CACHE_SIZE = 4096
-"""Files whose parsed dates are cached, since `/metrics` reads them at every scrape."""
 
 
 class CertificateUse(NamedTuple):

@@ -20,8 +20,8 @@ from canaryproxy.model.table import FULL_WEIGHT
 
 NO_CANARY = "the route has no canary"
 
+# Pairs of host and path in one config: far more than a real gateway has, and quick to check.
 MAX_CONFLICTS = 100_000
-"""Pairs of host and path in one config: far more than a real gateway has, and quick to check."""
 
 
 def find_conflicts(tree: YamlTree, source_values: Mapping[Loc, SourceValue]) -> Iterator[SchemaFault]:

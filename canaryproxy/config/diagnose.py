@@ -18,18 +18,18 @@ from canaryproxy.config.schema.section import fields_of
 from canaryproxy.config.short_form import DEFAULT_ROUTE
 from canaryproxy.config.yaml.document import Document, SourceValue, YamlTree
 
+# Problems that are listed; more do not help a reader.
 MAX_PROBLEMS = 1000
-"""Problems that are listed; more do not help a reader."""
 
 _SECRET_WORDS = ("token", "secret", "password")
+# Sections whose faults describe the present value themselves, without showing it.
 TOKENS, CHECKS = ("server", "admin", "tokens"), (("analysis", "checks"), ("rollout", "hooks"), ("rollout", "notify"))
-"""Sections whose faults describe the present value themselves, without showing it."""
 
+# Sections with headers that canaryproxy sends, whose values may be secrets.
 SENT = frozenset(("health", "resources", "checks", "hooks", "notify"))
-"""Sections with headers that canaryproxy sends, whose values may be secrets."""
 
+# Keys of these sections that are URLs, whose path and query may be secrets.
 CALLED = frozenset(("url", "prometheus"))
-"""Keys of these sections that are URLs, whose path and query may be secrets."""
 
 _QUERY = re.compile(r"(?<=[?#]).*", re.DOTALL)
 _PATH = re.compile(r"(?<![:/])/.+|(?<=[?#]).*", re.DOTALL)

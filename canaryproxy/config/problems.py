@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from canaryproxy.escape import escaped
 
+# A path in the tree: keys of mappings and indexes of lists, from the top.
 Loc = tuple[str | int, ...]
-"""A path in the tree: keys of mappings and indexes of lists, from the top."""
 
 
 class Position(NamedTuple):

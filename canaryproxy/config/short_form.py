@@ -11,8 +11,8 @@ from canaryproxy.config.schema.root import SchemaFault
 from canaryproxy.config.schema.route import RouteConfig
 from canaryproxy.config.yaml.document import YamlTree
 
+# Name of the route of the short form.
 DEFAULT_ROUTE = "default"
-"""Name of the route of the short form."""
 
 ROUTE_KEYS = tuple(RouteConfig.model_fields)
 

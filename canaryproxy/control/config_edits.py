@@ -31,11 +31,11 @@ GROUPS = {
     "for every call from now on": "rollout.hooks",
     "for every message from now on": "rollout.notify",
 }
+# When an edit of a key takes effect; empty where another text says so.
 EFFECTS = {key: effect for effect, keys in GROUPS.items() for key in keys.split()}
-"""When an edit of a key takes effect; empty where another text says so."""
 
+# The keys of a rollout's plan.
 PLAN = ("rollout.steps", "rollout.every", "rollout.step_timeout")
-"""The keys of a rollout's plan."""
 
 
 def differing(before: Mapping[str, str], after: Mapping[str, str]) -> frozenset[str]:
@@ -91,8 +91,8 @@ def _over(before: RouteConfig, after: RouteConfig) -> bool:
     return before.canary != after.canary or before.stable.origins != after.stable.origins or not same_judge
 
 
+# Keys of `heard` that differ from the config's.
 WRITTEN = {"plan": "rollout.steps"}
-"""Keys of `heard` that differ from the config's."""
 
 
 @dataclass(frozen=True, slots=True)

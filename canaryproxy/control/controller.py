@@ -29,26 +29,25 @@ log = logging.getLogger("canaryproxy")
 
 Rules = tuple[RuleConfig, ...]
 
+# The new state of a route, and a text of what has changed.
 Described = tuple[RouteState, str]
-"""The new state of a route, and a text of what has changed."""
 
+# Makes the new state of a route. May raise.
 Change = Callable[[RouteState], Described]
-"""Makes the new state of a route. May raise."""
 
 RulesChange = Callable[[Rules], Rules]
+# Actor, action, detail, and the generation until then.
 AuditEntry = tuple[Actor, str, str, int]
-"""Actor, action, detail, and the generation until then."""
 
+# Seconds that a change which is already published waits for the disk: longer than a healthy disk takes, shorter than
+# the usual timeouts of clients. Storing continues in the background.
 STORE_TIMEOUT_SECONDS = 5.0
-"""Seconds that a change which is already published waits for the disk: longer than a healthy disk takes, shorter than
-the usual timeouts of clients. Storing continues in the background.
-"""
 
+# Rules that a message names.
 MAX_NAMED = 20
-"""Rules that a message names."""
 
+# Seconds that a read waits at most: a hanging disk or worker must not stop reads.
 MAX_WAIT_SECONDS = 0.25
-"""Seconds that a read waits at most: a hanging disk or worker must not stop reads."""
 
 
 class ChangePriority:

@@ -18,13 +18,13 @@ log = logging.getLogger("canaryproxy")
 
 LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "critical": logging.ERROR}
 
+# Events queued for one subscriber.
 MAX_WAITING = 256
-"""Events queued for one subscriber."""
 
 MAX_SUBSCRIBERS = 64
 
+# Rollouts of removed routes.
 Gone = Mapping[str, RolloutIdentity]
-"""Rollouts of removed routes."""
 
 NOTHING_GONE: Gone = MappingProxyType({})
 
@@ -40,11 +40,11 @@ class PublishedEvent:
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+# A route -> the identity of its current rollout.
 About = Callable[[str], RolloutIdentity]
-"""A route -> the identity of its current rollout."""
 
+# Events since the subscription; None at its end.
 Queue = asyncio.Queue[PublishedEvent | None]
-"""Events since the subscription; None at its end."""
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ from canaryproxy.config.types.certificate import PemFile
 from canaryproxy.model.document import VERSION, Document, mapping, number, text, unknown, version_of
 from canaryproxy.model.table import Affinity
 
+# 0 is the form of commit 64e2905: the same fields without `v`.
 V = 1
-"""0 is the form of commit 64e2905: the same fields without `v`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def load(document: str) -> Evidence:
     return Evidence(at, of, version, step, lost, judge, extra=unknown(data, KNOWN))
 
 
+# The name of an object in the text, and its fields in order.
 Form = tuple[str, dict[str, object]]
-"""The name of an object in the text, and its fields in order."""
 
 
 def identity(route: RouteConfig) -> str:

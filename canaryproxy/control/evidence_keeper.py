@@ -17,8 +17,8 @@ from canaryproxy.rollout.state import Rollout
 
 log = logging.getLogger("canaryproxy")
 
+# Routes stored at a time.
 MAX_STORED = 20
-"""Routes stored at a time."""
 
 
 @dataclass(eq=False)

@@ -30,8 +30,8 @@ class FileSnapshot(NamedTuple):
 
 MISSING = FileSnapshot(None, None)
 
+# Stands for the content of a pipe or device: reading it consumes the content, and may block.
 NO_CONTENT = b""
-"""Stands for the content of a pipe or device: reading it consumes the content, and may block."""
 
 
 def compare(before: FileSnapshot, after: FileSnapshot) -> Change:

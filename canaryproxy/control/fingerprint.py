@@ -21,11 +21,11 @@ from canaryproxy.config.types.quantity import duration_text
 from canaryproxy.config.types.rule import statuses_text
 from canaryproxy.model.document import Document
 
+# The known keys of `heard_of`; any other was stored by a later version.
 HEARD = frozenset(("canary", "stable", "plan", "analysis", "removed"))
-"""The known keys of `heard_of`; any other was stored by a later version."""
 
+# The default of a health check's statuses, left out of the text. Written as two ranges, they have a text.
 ANY_BUT_ERRORS = ((200, 399),)
-"""The default of a health check's statuses, left out of the text. Written as two ranges, they have a text."""
 
 
 class Fingerprint(NamedTuple):

@@ -20,19 +20,20 @@ from canaryproxy.rollout.state import Notice, Phase, Rollout
 
 log = logging.getLogger("canaryproxy")
 
+# (hook, document) -> why the request failed or was refused; empty where it was accepted.
 Post = Callable[[OutboundCallConfig, Mapping[str, Any]], Awaitable[str]]
-"""(hook, document) -> why the request failed or was refused; empty where it was accepted."""
 
+# Seconds before a closed gate is asked again.
 RETRY_SECONDS = 10.0
-"""Seconds before a closed gate is asked again."""
 
 PAUSE_SECONDS = 1.0
+# Seconds before the first retry of a call, doubled for each further one, up to a minute.
 MAX_PAUSE_SECONDS = 60.0
-"""Seconds before the first retry of a call, doubled for each further one, up to a minute."""
 
 SEVERITY_ORDER = {"info": 0, "warning": 1, "critical": 2}
 COLOURS = {"info": "#2eb67d", "warning": "#ecb22e", "critical": "#e01e5a"}
 
+# Flagger's names of the phases.
 FLAGGER: dict[Phase, str] = {
     "idle": "Initialized",
     "progressing": "Progressing",
@@ -41,10 +42,9 @@ FLAGGER: dict[Phase, str] = {
     "succeeded": "Succeeded",
     "rolled_back": "Failed",
 }
-"""Flagger's names of the phases."""
 
+# Route, moment, and when the step began.
 Moment = tuple[str, When, float]
-"""Route, moment, and when the step began."""
 
 
 class Hooks:

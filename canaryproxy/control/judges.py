@@ -28,20 +28,20 @@ from canaryproxy.telemetry.read.users import UserDelta
 
 log = logging.getLogger("canaryproxy")
 
+# For a route without `analysis`: only its share is checked.
 NO_ANALYSIS = AnalysisSpec(errors=None, latency=None, client_errors=None, limits=None)
-"""For a route without `analysis`: only its share is checked."""
 
+# Stands in for the judge of a new route.
 NO_ROUTES = Judge(NO_ANALYSIS, affinity=False, rng=lambda: 0.0)
-"""Stands in for the judge of a new route."""
 
+# The reason of an inconclusive verdict.
 NO_CANARY = "the route has no canary"
-"""The reason of an inconclusive verdict."""
 
+# Ticks between two looks for a change of verdict other than a failure.
 PATIENCE_SECONDS = 5
-"""Ticks between two looks for a change of verdict other than a failure."""
 
+# Routes that are analysed before yielding to the event loop.
 ROUTES_PER_TURN = 10
-"""Routes that are analysed before yielding to the event loop."""
 
 
 @dataclass(slots=True)

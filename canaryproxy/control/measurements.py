@@ -28,14 +28,14 @@ Endpoints = Callable[[str], Mapping[str, Sequence[tuple[Endpoint, str]]]]
 
 Source = ResourceConfig | CheckConfig
 
+# Readings of a block.
 READINGS = 10
-"""Readings of a block."""
 
+# Bounds of the seconds between two readings.
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 15.0
-"""Bounds of the seconds between two readings."""
 
+# Endpoints that are scraped at the same time.
 MAX_CONCURRENT = 16
-"""Endpoints that are scraped at the same time."""
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from canaryproxy.rollout.state import Notice, Rollout
 
+# Problems of a config that are logged; `canaryproxy check` shows all.
 MAX_LOGGED = 20
-"""Problems of a config that are logged; `canaryproxy check` shows all."""
 
 log = logging.getLogger("canaryproxy")
 

@@ -38,8 +38,8 @@ ENGINE = Actor("canaryproxy", "engine")
 
 ENDS = ("succeeded", "rolled_back")
 
+# Seconds of a step that are logged as a warning where no timeout is configured.
 LONG_STEP_SECONDS = 3600.0
-"""Seconds of a step that are logged as a warning where no timeout is configured."""
 
 
 @dataclass(eq=False)

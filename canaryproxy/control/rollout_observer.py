@@ -21,8 +21,8 @@ from canaryproxy.telemetry.read.users import UserRegistry
 from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.distinct_users import DistinctUsers
 
+# Seconds over which the request rate is averaged: steady, yet follows a change of load within a step.
 TRAFFIC_WINDOW_SECONDS = 10.0
-"""Seconds over which the request rate is averaged: steady, yet follows a change of load within a step."""
 
 NO_USERS = DistinctUsers()
 

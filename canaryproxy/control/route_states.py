@@ -31,8 +31,8 @@ Kept = TypeVar("Kept")
 TOO_NEW_TEXT = "the kept state is of a newer version"
 UNREADABLE_TEXT = "the kept state could not be read"
 
+# Audit entries that are kept in memory while the disk cannot be written.
 MAX_PENDING_AUDITS = 1000
-"""Audit entries that are kept in memory while the disk cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class Actor:
     address: str = ""
 
 
+# The author of the config file.
 OPERATOR = Actor("operator", "file")
-"""The author of the config file."""
 
 
 Health = Literal["ok", "unwritable", "unreadable", "too_new", "damaged"]
 
+# There is a stored state that could not be read.
 UNREAD_HEALTH: tuple[Health, ...] = ("unreadable", "too_new")
-"""There is a stored state that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ Source = Literal["file", "api", "rollout"]
 
 NO_ROLLOUT = Rollout()
 
+# For events that need no plan: a canary was added or removed.
 NO_PLAN = Plan(())
-"""For events that need no plan: a canary was added or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class RouteState:
         return "file" if self.canary is None else "api"
 
 
+# By route.
 State = Mapping[str, RouteState]
-"""By route."""
 
 
 @dataclass(frozen=True, slots=True)

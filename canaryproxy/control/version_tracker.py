@@ -15,8 +15,8 @@ from canaryproxy.rollout.state import UNDER_WAY, RolloutEvent
 
 log = logging.getLogger("canaryproxy")
 
+# Seconds for which a canary must report another version before it counts as replaced.
 SETTLE_SECONDS = 10.0
-"""Seconds for which a canary must report another version before it counts as replaced."""
 
 
 @dataclass(slots=True)

@@ -23,14 +23,14 @@ from canaryproxy.model.client import client_prefix
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.settings import PlaneSettings
 
+# Seconds after a new connection found no free slot during which slow clients are looked for.
 PRESSURE_SECONDS = 10.0
-"""Seconds after a new connection found no free slot during which slow clients are looked for."""
 
+# Client connections closed at a time to free file descriptors.
 RECLAIM_BATCH = 8
-"""Client connections closed at a time to free file descriptors."""
 
+# The prefix by which a client address is counted.
 counted_prefix = lru_cache(4096)(client_prefix)
-"""The prefix by which a client address is counted."""
 
 
 class Admission(WorkerContext):

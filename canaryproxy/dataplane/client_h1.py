@@ -35,10 +35,10 @@ from canaryproxy.telemetry.record.access_log import entry_without_decision
 
 NEVER = math.inf
 OK = 200
+# Requests of one connection begun in one turn of the loop. More would let a pipelining client delay the others.
 REQUESTS_PER_TURN = 8
-"""Requests of one connection begun in one turn of the loop. More would let a pipelining client delay the others."""
+# Bytes discarded after the last response before the connection is aborted: the rest of an upload that is not used.
 LINGER_BYTES = 16_777_216
-"""Bytes discarded after the last response before the connection is aborted: the rest of an upload that is not used."""
 
 
 class ClientConnection(ResponseWriter):

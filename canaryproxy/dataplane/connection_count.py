@@ -9,16 +9,16 @@ import mmap
 import secrets
 from hashlib import blake2b
 
+# Words per worker: its clients, and those of them that may be evicted.
 WORKER_WORDS = 2
-"""Words per worker: its clients, and those of them that may be evicted."""
 
 WORKER_BYTES = 4 * WORKER_WORDS
 COUNT_BYTES = 2
 SECRET_BYTES = 16
 ROWS = 4
+# Addresses are counted in a count-min sketch: each in one cell of every row, of which the smallest is taken. With ten
+# thousand addresses, one in twenty is counted one too many.
 COLUMNS = 16_384
-"""Addresses are counted in a count-min sketch: each in one cell of every row, of which the smallest is taken. With
-ten thousand addresses, one in twenty is counted one too many."""
 
 SKETCH_BYTES = ROWS * COLUMNS * COUNT_BYTES
 MAX_COUNT = 2 ** (8 * COUNT_BYTES) - 1

@@ -24,14 +24,14 @@ from canaryproxy.telemetry.record.access_log import AccessLogEntry
 from canaryproxy.telemetry.record.error_log import ErrorLog
 from canaryproxy.telemetry.record.recorder import Recorder
 
+# Seconds between two sweeps. A deadline is met up to twice that late, never early.
 SWEEP_SECONDS = 0.25
-"""Seconds between two sweeps. A deadline is met up to twice that late, never early."""
 
+# Idle connections of an endpoint closed at a time when descriptors have run out.
 RECLAIM_BATCH = 8
-"""Idle connections of an endpoint closed at a time when descriptors have run out."""
 
+# Placeholder for the endpoint of a version without endpoints.
 NO_ENDPOINT = Endpoint("", 0)
-"""Placeholder for the endpoint of a version without endpoints."""
 
 
 class Clock:

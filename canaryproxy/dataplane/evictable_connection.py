@@ -13,17 +13,17 @@ from canaryproxy.http.h1.request_parser import RequestParser
 from canaryproxy.model.failure import Failure
 from canaryproxy.model.head import RequestHead
 
+# Bytes already encrypted for a client that does not read, which the loop does not report.
 BELOW_TLS = 131_072
-"""Bytes already encrypted for a client that does not read, which the loop does not report."""
 
+# Bytes read ahead while an exchange runs.
 PIPELINE_LIMIT = 16_384
-"""Bytes read ahead while an exchange runs."""
 
 
 IDLE, HEAD, EXCHANGE, LINGERING, CLOSED = ClientPhase
 
+# Seconds for which a half-closed connection is still read, so that bytes under way do not cause a reset.
 LINGER_SECONDS = 2.0
-"""Seconds for which a half-closed connection is still read, so that bytes under way do not cause a reset."""
 
 
 class EvictableConnection(ClientStream):

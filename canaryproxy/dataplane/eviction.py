@@ -15,24 +15,24 @@ import math
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Protocol
 
+# The time since when a connection is idle that must not be evicted.
 BUSY = math.inf
-"""The time since when a connection is idle that must not be evicted."""
 
+# Seconds that a new connection has for its first request while there are other candidates.
 GRACE_SECONDS = 1.0
-"""Seconds that a new connection has for its first request while there are other candidates."""
 
+# Seconds of idleness before a connection may be evicted: a request may be on its way, and refusing a new connection is
+# better than two that displace each other.
 YOUNG_SECONDS = 0.1
-"""Seconds of idleness before a connection may be evicted: a request may be on its way, and refusing a new connection
-is better than two that displace each other."""
 
+# An address holds many slots from this fraction (1/LARGE) of all slots on.
 LARGE = 64
-"""An address holds many slots from this fraction (1/LARGE) of all slots on."""
 
+# Slots that never count as many.
 FEW = 4
-"""Slots that never count as many."""
 
+# Stale heap entries tolerated, beside as many as are live: rebuilding for each removal would be O(n).
 DEAD = 32
-"""Stale heap entries tolerated, beside as many as are live: rebuilding for each removal would be O(n)."""
 
 Entry = tuple[float, int, "ConnectionSlot"]
 

@@ -46,6 +46,7 @@ class Delivered(IntEnum):
 
 NOTHING, INTERIM, FINAL = Delivered
 
+# The legal moves. The three that lead back discard a response of which nothing was sent, for another attempt.
 MOVES: dict[int, frozenset[ExchangeState]] = {
     EXPECTING: frozenset((SENDING, WAITING, ANSWERED_EXPECTING, ABANDONED, OVER)),
     SENDING: frozenset((WAITING, ANSWERED_EARLY, ABANDONED, OVER)),
@@ -58,8 +59,8 @@ MOVES: dict[int, frozenset[ExchangeState]] = {
     TUNNEL: frozenset((OVER,)),
     OVER: frozenset(),
 }
-"""The legal moves. The three that lead back discard a response of which nothing was sent, for another attempt."""
 
+# The state after the end of the client's message.
 COMPLETED: dict[int, ExchangeState] = {
     EXPECTING: WAITING,
     SENDING: WAITING,
@@ -67,16 +68,15 @@ COMPLETED: dict[int, ExchangeState] = {
     ANSWERED_EARLY: ANSWERING,
     ABANDONED: DISCARDED,
 }
-"""The state after the end of the client's message."""
 
+# The state after the head of the final response, unless that makes the rest of the body useless (ABANDONED).
 ANSWERED: dict[int, ExchangeState] = {EXPECTING: ANSWERED_EXPECTING, SENDING: ANSWERED_EARLY, WAITING: ANSWERING}
-"""The state after the head of the final response, unless that makes the rest of the body useless (ABANDONED)."""
 
+# The state after a response is discarded.
 FORGOTTEN: dict[int, ExchangeState] = {after: ExchangeState(before) for before, after in ANSWERED.items()}
-"""The state after a response is discarded."""
 
+# `MOVES` as bit sets: one lookup per move.
 LEGAL = tuple([sum(1 << to for to in MOVES[state]) for state in ExchangeState])
-"""`MOVES` as bit sets: one lookup per move."""
 
 
 class IllegalMoveError(RuntimeError):

@@ -24,27 +24,27 @@ from canaryproxy.routing.balancing import Loads, pick_untried
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.routing.split import Rng
 
+# RFC 9110 9.2.2; TRACE is rejected earlier.
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
-"""RFC 9110 9.2.2; TRACE is rejected earlier."""
 
 FALLBACK = "fallback"
 SHIELD = "shield"
+# How the other version takes over: no connection could be opened, the attempt failed, or the request was taken back
+# from a version that had done nothing wrong.
 WITHDRAWN = "withdrawn"
-"""How the other version takes over: no connection could be opened, the attempt failed, or the request was taken back
-from a version that had done nothing wrong."""
 
+# Endpoints of one version tried for one request: each may cost a connect timeout.
 MAX_ATTEMPTS = 3
-"""Endpoints of one version tried for one request: each may cost a connect timeout."""
 
 OPENING_FAILURES = (Failure.CONNECT_REFUSED, Failure.CONNECT_TIMEOUT, Failure.CONNECT_UNSAFE)
+# Failures before a byte was sent: safe to go on from, whatever the request is.
 CONNECT_FAILURES = (Failure.NO_ENDPOINT, *OPENING_FAILURES)
-"""Failures before a byte was sent: safe to go on from, whatever the request is."""
 
+# The connection ended. All other failures on an open connection are a response of the endpoint, or silence.
 CLOSED = (Failure.UPSTREAM_RESET, Failure.RESPONSE_CUT)
-"""The connection ended. All other failures on an open connection are a response of the endpoint, or silence."""
 
+# Failures that count towards an ejection.
 EJECTING_FAILURES = (*CLOSED, *OPENING_FAILURES, Failure.RESPONSE_TIMEOUT)
-"""Failures that count towards an ejection."""
 
 
 class FailoverStep(IntEnum):

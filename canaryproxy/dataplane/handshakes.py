@@ -15,17 +15,17 @@ from typing import Protocol
 
 from canaryproxy.dataplane.eviction import ConnectionSlot, ConnectionSlots, Evictable
 
+# Seconds of a turn of the loop: after a longer turn half as many handshakes begin, after a shorter one one more.
 TURN_SECONDS = 0.0005
-"""Seconds of a turn of the loop: after a longer turn half as many handshakes begin, after a shorter one one more."""
 
+# Handshakes begun in one turn, at most.
 BATCH = 4
-"""Handshakes begun in one turn, at most."""
 
+# Seconds from one eviction to the next, unless the new connection's address has no handshake under way.
 PACE = 0.02
-"""Seconds from one eviction to the next, unless the new connection's address has no handshake under way."""
 
+# Waiting connections of one address from which on the newest comes first.
 LONG_LINE = 32
-"""Waiting connections of one address from which on the newest comes first."""
 
 
 class HandshakeApplicant(Evictable, Protocol):
@@ -38,8 +38,8 @@ class HandshakeApplicant(Evictable, Protocol):
         """Begin the handshake; returns False if the connection is gone."""
 
 
+# The waiting connections of one address, in order. Any of them may leave at any time.
 Line = OrderedDict[HandshakeApplicant, None]
-"""The waiting connections of one address, in order. Any of them may leave at any time."""
 
 
 class HandshakeQueue:

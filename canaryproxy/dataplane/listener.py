@@ -25,23 +25,23 @@ from canaryproxy.dataplane.slices import Slices
 from canaryproxy.dataplane.tls import SniContexts
 from canaryproxy.model.failure import Failure
 
+# Seconds without accepting after descriptors ran out.
 OUT_OF_FILES_PAUSE_SECONDS = 0.1
-"""Seconds without accepting after descriptors ran out."""
 
+# Seconds for which a new connection is left to workers with fewer clients.
 YIELD_SECONDS = 0.005
-"""Seconds for which a new connection is left to workers with fewer clients."""
 
+# Connections accepted in one turn of the loop, at most: established clients wait meanwhile.
 ACCEPT_BATCH = 16
-"""Connections accepted in one turn of the loop, at most: established clients wait meanwhile."""
 
+# Seconds of a turn of the loop spent on accepting.
 TURN_SECONDS = 0.0005
-"""Seconds of a turn of the loop spent on accepting."""
 
+# Connections refused at a time when descriptors have run out.
 REFUSE_BATCH = 64
-"""Connections refused at a time when descriptors have run out."""
 
+# Seconds between two checks of pending connections while draining.
 SWEEP_SECONDS = 0.05
-"""Seconds between two checks of pending connections while draining."""
 
 
 class Listener:

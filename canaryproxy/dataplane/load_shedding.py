@@ -19,19 +19,19 @@ from canaryproxy.dataplane.slices import Slices
 log = logging.getLogger("canaryproxy")
 
 MIN_SHED_BYTES = 4_096
+# Holders of fewer bytes are not worth cutting. The second limit applies if cutting all others was not enough:
+# otherwise thousands of small holders could have all requests refused for as long as they like.
 SMALL_BYTES = 256
-"""Holders of fewer bytes are not worth cutting. The second limit applies if cutting all others was not enough:
-otherwise thousands of small holders could have all requests refused for as long as they like."""
 
+# Sweeps from one measurement of progress to the next.
 CHECKS = 4
-"""Sweeps from one measurement of progress to the next."""
 
+# Holders weighed or cut in one turn of the loop, or measured in one step: all others are served in between. Weighing
+# ten thousand and cutting five hundred at once took 20 ms.
 WEIGH_BATCH, ABORT_BATCH, NOTED_AT_ONCE = 250, 16, 64
-"""Holders weighed or cut in one turn of the loop, or measured in one step: all others are served in between.
-Weighing ten thousand and cutting five hundred at once took 20 ms."""
 
+# Idle clients closed at a time when memory is short and no buffer is to blame.
 IDLE_BATCH = 64
-"""Idle clients closed at a time when memory is short and no buffer is to blame."""
 
 CUT = "connections were cut: buffers exceed server.limits.buffers, or memory is short"
 

@@ -25,24 +25,24 @@ from canaryproxy.routing.split import Splits
 from canaryproxy.telemetry.record.error_log import ErrorLog
 from canaryproxy.telemetry.record.recorder import Recorder
 
+# Copies of one route under way at one time, per worker.
 MAX_IN_FLIGHT = 64
-"""Copies of one route under way at one time, per worker."""
 
+# Copies of one route that wait for their turn.
 MAX_QUEUED = 256
-"""Copies of one route that wait for their turn."""
 
+# Bytes of all copies of one route, heads and bodies.
 MAX_QUEUED_BYTES = 4_194_304
-"""Bytes of all copies of one route, heads and bodies."""
 
+# Bytes of a response body that are read and discarded, so that the connection can be reused. A longer response ends
+# with its connection.
 SAFE_TO_DROP = 65_536
-"""Bytes of a response body that are read and discarded, so that the connection can be reused. A longer response ends
-with its connection."""
 
+# Outcomes after which an endpoint gets no copies for a while if they repeat: nothing can be learnt from it.
 BROKEN = (Outcome.CONNECT, Outcome.RESET, Outcome.TIMEOUT)
-"""Outcomes after which an endpoint gets no copies for a while if they repeat: nothing can be learnt from it."""
 
+# Tells the canary that the request is a copy.
 MARK = b"X-Canary-Mirror: true\r\n"
-"""Tells the canary that the request is a copy."""
 
 
 class MirrorCopy(ResponseHandler):

@@ -7,11 +7,11 @@ failure ejects it, one success clears its record. The last endpoint of a version
 than not trying.
 """
 
+# Failures in a row: one or two may be a restart or a lost keep-alive race.
 FAILURES_TO_EJECT = 3
-"""Failures in a row: one or two may be a restart or a lost keep-alive race."""
 MIN_EJECTION_SECONDS = 5.0
+# The first ejection is short, since most outages are restarts; the last is short enough to notice a repair.
 MAX_EJECTION_SECONDS = 60.0
-"""The first ejection is short, since most outages are restarts; the last is short enough to notice a repair."""
 
 
 class OutlierDetector:

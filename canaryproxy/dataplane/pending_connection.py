@@ -22,20 +22,20 @@ CLIENT_HELLO = 1
 RECORD_HEADER = 5
 MESSAGE_HEADER = 4
 MAX_RECORD_BYTES = 2**14 + 256
+# Bytes of a hello with its records; browsers send about two thousand.
 MAX_HELLO_BYTES = 2**15
-"""Bytes of a hello with its records; browsers send about two thousand."""
 
+# State of a TCP connection whose peer may send more (tcp_states.h).
 ESTABLISHED = 1
-"""State of a TCP connection whose peer may send more (tcp_states.h)."""
 
+# Seconds until the next check after the kernel woke us with fewer bytes than SO_RCVLOWAT.
 PAUSE_SECONDS = 0.5
-"""Seconds until the next check after the kernel woke us with fewer bytes than SO_RCVLOWAT."""
 
+# Seconds that a handshake has at least.
 MIN_WAIT_SECONDS = 0.1
-"""Seconds that a handshake has at least."""
 
+# Seconds to wait for a handshake's turn.
 QUEUE_SECONDS = 60.0
-"""Seconds to wait for a handshake's turn."""
 
 
 class PendingConnection:

@@ -35,9 +35,9 @@ from canaryproxy.telemetry.record.access_log import AccessLogEntry
 
 GRACE_SECONDS = 5.0
 QUIET_SECONDS = 0.25
+# When draining, new connections are accepted until none has come for QUIET_SECONDS, for GRACE_SECONDS at most.
+# FINAL_SECONDS before the end, or in the last quarter, stable is asked for what the canary has not answered.
 FINAL_SECONDS = 1.0
-"""When draining, new connections are accepted until none has come for QUIET_SECONDS, for GRACE_SECONDS at most.
-FINAL_SECONDS before the end, or in the last quarter, stable is asked for what the canary has not answered."""
 
 
 class DataPlane(Admission):

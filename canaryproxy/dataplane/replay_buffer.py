@@ -4,8 +4,8 @@ is payload, framed when sent, and counted in the worker's buffers.
 
 from canaryproxy.dataplane.buffers import PIECE, Buffers
 
+# Body bytes kept for another attempt; a request with a longer body is not repeated.
 REPLAY_LIMIT = 65_536
-"""Body bytes kept for another attempt; a request with a longer body is not repeated."""
 
 
 class ReplayBuffer:

@@ -18,8 +18,8 @@ from collections.abc import Callable
 
 log = logging.getLogger("canaryproxy")
 
+# Seconds between two log lines of a kind.
 LOG_PERIOD_SECONDS = 10.0
-"""Seconds between two log lines of a kind."""
 
 FILE_ERRORS = (errno.EMFILE, errno.ENFILE)
 MEMORY_ERRORS = (errno.ENOBUFS, errno.ENOMEM)
@@ -35,11 +35,11 @@ READ = 65_536
 
 FILES_PER_CONNECTION = 2
 
+# Descriptors of a process that are not for clients, at most; a quarter of all if there are few.
 RESERVED_FILES = 64
-"""Descriptors of a process that are not for clients, at most; a quarter of all if there are few."""
 
+# Descriptors in use before the first client connects.
 BASE_FILES = 24
-"""Descriptors in use before the first client connects."""
 
 
 def limit() -> int:

@@ -13,8 +13,8 @@ from canaryproxy.model.head import Body, RequestHead, ResponseHead
 
 NO_BODY = Body.NONE
 
+# Responses up to this size are sent as one buffer; larger pieces are not copied.
 JOIN_LIMIT = 16_384
-"""Responses up to this size are sent as one buffer; larger pieces are not copied."""
 
 
 class ResponseWriter(EvictableConnection):

@@ -13,14 +13,14 @@ from typing import Protocol
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.table import FULL_WEIGHT, RoutingTable
 
+# The cost of one answer by stable: a whole request, in basis points.
 PERCENT = FULL_WEIGHT
-"""The cost of one answer by stable: a whole request, in basis points."""
 
+# Seconds for which a request's share of the budget can be used after the shield's time.
 MAX_SAVED_SECONDS = 10.0
-"""Seconds for which a request's share of the budget can be used after the shield's time."""
 
+# Seconds by which stable is asked before the time is over, a tenth of it at most: the move takes time as well.
 MAX_AHEAD_SECONDS = 0.005
-"""Seconds by which stable is asked before the time is over, a tenth of it at most: the move takes time as well."""
 
 
 class RetryBudget:

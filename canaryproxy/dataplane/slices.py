@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter
 
+# Seconds of a turn of the loop that jobs may take; at least one job is done.
 SLICE = 0.00025
-"""Seconds of a turn of the loop that jobs may take; at least one job is done."""
 
 Job = Callable[[], object]
 

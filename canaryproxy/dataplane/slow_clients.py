@@ -7,11 +7,11 @@ turn, is evicted like an idle one.
 
 from typing import Protocol
 
+# Seconds over which a client's rate is measured.
 PERIOD_SECONDS = 5.0
-"""Seconds over which a client's rate is measured."""
 
+# Bytes per second. Apache's mod_reqtimeout requires the same of a request body.
 MIN_BYTES_PER_SECOND = 500.0
-"""Bytes per second. Apache's mod_reqtimeout requires the same of a request body."""
 
 
 class _Progressing(Protocol):

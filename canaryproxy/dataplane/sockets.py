@@ -17,18 +17,18 @@ from canaryproxy.dataplane.transports import ConnectionProtocol
 
 NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
+# Seconds for a handshake with an endpoint: it is part of connecting, whose timeout the exchange enforces.
 NO_TIMEOUT = 1e6
-"""Seconds for a handshake with an endpoint: it is part of connecting, whose timeout the exchange enforces."""
 
+# Attempts to open a connection, as long as idle ones can be closed for it.
 MAX_TRIES = 3
-"""Attempts to open a connection, as long as idle ones can be closed for it."""
 
+# Unsent bytes that the kernel buffers for a connection, at most. It would buffer up to `net.ipv4.tcp_wmem`, usually 4
+# MiB, for a peer that reads slowly, and count them as this container's memory.
 UNSENT = 262_144
-"""Unsent bytes that the kernel buffers for a connection, at most. It would buffer up to `net.ipv4.tcp_wmem`, usually
-4 MiB, for a peer that reads slowly, and count them as this container's memory."""
 
+# Seconds until the descriptor of a closed connection is free.
 RELEASE_SECONDS = 0.005
-"""Seconds until the descriptor of a closed connection is free."""
 
 
 class Sockets:

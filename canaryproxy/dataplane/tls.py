@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from canaryproxy.model.certificate import CertificateIdentity, ListenerTls, UpstreamTls
 
+# The protocols offered in ALPN (RFC 7301), without HTTP/2.
 PROTOCOLS = ["http/1.1"]
-"""The protocols offered in ALPN (RFC 7301), without HTTP/2."""
 
 MAX_CACHED_CONTEXTS = 64
 

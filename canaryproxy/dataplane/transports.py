@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterable
 from typing import Protocol, cast
 
+# SO_LINGER with a timeout of 0: close sends RST.
 RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER with a timeout of 0: close sends RST."""
 
 
 class FastTransport:

@@ -18,8 +18,8 @@ from canaryproxy.model.settings import Network
 
 OWN_FIELDS = (b"x-canary-mirror", b"x-canary-rescue", b"x-canary-version")
 REWRITTEN = {b"connection", b"te", b"trailer"}
+# Special fields that never need more than to be dropped.
 DROPPED = {*HOP_BY_HOP, b"content-length", b"host", b"proxy-authentication-info", *OWN_FIELDS} - REWRITTEN
-"""Special fields that never need more than to be dropped."""
 
 ROUTINE_OPTIONS = (b"keep-alive", b"close")
 
@@ -30,16 +30,16 @@ CONTENT_LENGTH = b"Content-Length: "
 FORWARDED_HOST = b"X-Forwarded-Host: "
 REQUEST_ID = b"X-Request-Id: "
 
+# Forwarding fields that we write in any case.
 OWN_FORWARDING_FIELDS = {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded"}
-"""Forwarding fields that we write in any case."""
 
+# Fields outside of the two families that only a trusted proxy may send.
 OTHER_FORWARDING = (b"x-canary-mirror", b"x-real-ip")
-"""Fields outside of the two families that only a trusted proxy may send."""
 
 LOW_DIGITS = 3
 LOW_BITS = (1 << 4 * LOW_DIGITS) - 1
+# All values of the last digits of request ids: the digits before them change once in 4,096 requests.
 LOW = tuple(b"%03x" % low for low in range(LOW_BITS + 1))
-"""All values of the last digits of request ids: the digits before them change once in 4,096 requests."""
 
 sane_request_id = re.compile(rb"[A-Za-z0-9._~:/+=@-]{1,128}").fullmatch
 

@@ -14,11 +14,11 @@ MAX_V2_BYTES = 4096
 MIN_V1_BYTES = len(b"PROXY UNKNOWN\r\n")
 
 LOCAL, PROXY = 0x20, 0x21
+# TCP over IPv4 and IPv6: bytes of an address.
 STREAMS = {0x11: 4, 0x21: 16}
-"""TCP over IPv4 and IPv6: bytes of an address."""
 
+# Families without a usable address, unspecified and UNIX sockets, and their minimum length in bytes.
 LOCAL_COMMAND = {0x00: 0, 0x31: 216}
-"""Families without a usable address, unspecified and UNIX sockets, and their minimum length in bytes."""
 
 PORTS = 4
 

@@ -16,18 +16,18 @@ from canaryproxy.ipc.messages import Message
 
 log = logging.getLogger("canaryproxy")
 
+# Seconds of work on one channel after which the event loop runs other work.
 TURN_SECONDS = 0.01
-"""Seconds of work on one channel after which the event loop runs other work."""
 
+# Seconds of processor time that a channel may save up and use at once, as after a start or an outage.
 BURST_MESSAGES = 1.0
-"""Seconds of processor time that a channel may save up and use at once, as after a start or an outage."""
 
+# Share of the time that one channel may take in the long run; a worker with a thousand busy routes needs 1/30. Counted
+# in processor time, so a stopped or starved process charges no worker.
 LOOP_SHARE = 1 / 3
-"""Share of the time that one channel may take in the long run; a worker with a thousand busy routes needs 1/30. Counted
-in processor time, so a stopped or starved process charges no worker."""
 
+# Longest pause of a channel in seconds: acknowledgements and reports are awaited for a few seconds only.
 MAX_PAUSE_SECONDS = 0.5
-"""Longest pause of a channel in seconds: acknowledgements and reports are awaited for a few seconds only."""
 
 
 class TimeShare:

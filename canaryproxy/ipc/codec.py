@@ -19,14 +19,14 @@ from canaryproxy.model.report import Delta
 
 HEADER = struct.Struct("!IBB")
 
+# Longest frame to a worker in bytes; a table with a million rules fits.
 MAX_DOWN_BYTES = 2**28
-"""Longest frame to a worker in bytes; a table with a million rules fits."""
 
+# Longest frame from a worker in bytes. Reports beyond `PORTION` bytes or `ENTRIES` entries are split.
 MAX_UP_BYTES = 2**22
-"""Longest frame from a worker in bytes. Reports beyond `PORTION` bytes or `ENTRIES` entries are split."""
 
+# Longest introduction in bytes: it holds a path of up to 4,096 bytes and little else.
 MAX_INTRODUCTION_BYTES = 2**13
-"""Longest introduction in bytes: it holds a path of up to 4,096 bytes and little else."""
 
 PORTION = 2**19
 ENTRIES = 2**12
@@ -41,8 +41,8 @@ KINDS: tuple[type[Message], ...] = (
     messages.Drained,
 )
 
+# The kind of an introduction, in every version.
 INTRODUCTION = 255
-"""The kind of an introduction, in every version."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ ANY = Direction((*KINDS, messages.Introduction), MAX_DOWN_BYTES)
 
 T = TypeVar("T")
 
+# Characters of a decoding error that are reported.
 MAX_ERROR_LENGTH = 300
-"""Characters of a decoding error that are reported."""
 
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 _ENCODER = msgspec.msgpack.Encoder()

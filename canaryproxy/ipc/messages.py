@@ -15,8 +15,8 @@ from canaryproxy.model.rule import Rule
 from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route
 
+# Version of the messages. Both ends come from one installation, unless it was replaced while the instance ran.
 VERSION = 5
-"""Version of the messages. Both ends come from one installation, unless it was replaced while the instance ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +113,11 @@ class Drained:
 
 Message = WorkerConfig | Publication | Certificates | Drain | Introduction | Delta | Acknowledged | Drained
 
+# Supervisor to fork server, over a socket that keeps message boundaries: fork a worker, whose channel comes along as a
+# descriptor. The answer is its `PID` and a pidfd.
 FORK = b"f"
-"""Supervisor to fork server, over a socket that keeps message boundaries: fork a worker, whose channel comes along as a
-descriptor. The answer is its `PID` and a pidfd."""
 
+# Supervisor to fork server: exit without the workers. If the socket closes without it, the workers exit too.
 RETIRE = b"r"
-"""Supervisor to fork server: exit without the workers. If the socket closes without it, the workers exit too."""
 
 PID = struct.Struct("!I")

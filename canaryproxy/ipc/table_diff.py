@@ -9,8 +9,8 @@ from dataclasses import replace
 from canaryproxy.ipc.messages import Publication
 from canaryproxy.model.table import Route, RoutingTable
 
+# The table that a worker starts with.
 EMPTY = RoutingTable(0, ())
-"""The table that a worker starts with."""
 
 
 def diff(before: RoutingTable, after: RoutingTable) -> Publication:

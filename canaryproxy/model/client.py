@@ -8,16 +8,16 @@ from canaryproxy.model import forwarded
 from canaryproxy.model.forwarded import MAX_HOPS, SECURE, Address, Element, Forwarding
 from canaryproxy.model.settings import Network
 
+# Fields that mean something to a proxy, as (lower-case name, value).
 Special = Sequence[tuple[bytes, bytes]]
-"""Fields that mean something to a proxy, as (lower-case name, value)."""
 
 FORWARDING = Forwarding()
 
+# Prefix of IPv4 addresses written as IPv6 ones (RFC 4291 2.5.5.2).
 MAPPED = ("::ffff:", "::FFFF:")
-"""Prefix of IPv4 addresses written as IPv6 ones (RFC 4291 2.5.5.2)."""
 
+# Bits of an IPv6 address that name a site: a host there has all of the other 64 to choose from (RFC 4291 2.5.4).
 SITE_PREFIX_LENGTH = 64
-"""Bits of an IPv6 address that name a site: a host there has all of the other 64 to choose from (RFC 4291 2.5.4)."""
 
 
 def read_address(text: str) -> Address | None:

@@ -23,10 +23,10 @@ class Outcome(StrEnum):
     CLIENT_ABORT = "client_abort"
 
 
+# Outcomes that count against the version. A client that left early and load that was shed do not.
 FAILURES = frozenset(
     (Outcome.ERROR_5XX, Outcome.CONNECT, Outcome.TIMEOUT, Outcome.RESET, Outcome.PROTOCOL, Outcome.UNAVAILABLE)
 )
-"""Outcomes that count against the version. A client that left early and load that was shed do not."""
 
 
 class Failure(Enum):

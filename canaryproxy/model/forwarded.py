@@ -14,8 +14,8 @@ from canaryproxy.model.fields import FROM_TRUSTED, is_x_forwarded
 
 Address = IPv4Address | IPv6Address
 Family = Literal["x-forwarded", "rfc7239"]
+# One hop of `Forwarded`: values without quotes by parameter in lower case.
 Element = dict[bytes, bytes]
-"""One hop of `Forwarded`: values without quotes by parameter in lower case."""
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _pair = re.compile(rb"(%b)=(?:(%b)|\"([^\"\\]*(?:\\.[^\"\\]*)*)\")" % (_TOKEN, _TOKEN), re.DOTALL).match
@@ -24,14 +24,14 @@ _node = re.compile(rb"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+)\])(?::(?:[0-9]{1,5}|_[0-9A
 _escaped = re.compile(rb"\\(.)", re.DOTALL).sub
 _scheme = re.compile(rb"[a-z][a-z0-9+.-]{0,15}").fullmatch
 
+# Limit on hops read, nearest first: a client may have sent thousands before those of trusted proxies.
 MAX_HOPS = 100
-"""Limit on hops read, nearest first: a client may have sent thousands before those of trusted proxies."""
 
+# Limit on commas, semicolons and backslashes in the `Forwarded` fields, which bounds the parsing time.
 MAX_MARKS = 4 * MAX_HOPS
-"""Limit on commas, semicolons and backslashes in the `Forwarded` fields, which bounds the parsing time."""
 
+# Schemes of an encrypted connection: some balancers write `wss` for a WebSocket.
 SECURE = (b"https", b"wss")
-"""Schemes of an encrypted connection: some balancers write `wss` for a WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)

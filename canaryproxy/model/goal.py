@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from canaryproxy.model.rule import Condition
 
+# Largest value of one event; larger ones are clamped, so that sums of a million events stay exact to a cent.
 MAX_VALUE = 1e9
-"""Largest value of one event; larger ones are clamped, so that sums of a million events stay exact to a cent."""
 
+# Statuses that count by default: success, and redirection, since forms are often answered with 303.
 REACHED = ((200, 399),)
-"""Statuses that count by default: success, and redirection, since forms are often answered with 303."""
 
 
 @dataclass(frozen=True, slots=True)

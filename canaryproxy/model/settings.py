@@ -5,8 +5,8 @@ from ipaddress import IPv4Network, IPv6Network
 
 from canaryproxy.model.forwarded import Forwarding
 
+# Upper bounds of exposed histograms in seconds: the default of OpenTelemetry.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-"""Upper bounds of exposed histograms in seconds: the default of OpenTelemetry."""
 
 Network = IPv4Network | IPv6Network
 

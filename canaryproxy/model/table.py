@@ -11,15 +11,15 @@ from canaryproxy.model.certificate import UpstreamTls
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
 
+# Weights are basis points: the canary's share in 1/10,000 of the requests.
 FULL_WEIGHT = 10_000
-"""Weights are basis points: the canary's share in 1/10,000 of the requests."""
 
 VersionName = Literal["stable", "canary"]
 
 SameSite = Literal["Lax", "Strict", "None"]
 
+# Protocols that a connection may be upgraded to unless a route says otherwise.
 UPGRADES = ("websocket",)
-"""Protocols that a connection may be upgraded to unless a route says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

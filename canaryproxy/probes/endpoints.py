@@ -13,8 +13,8 @@ from canaryproxy.config.types.address import Origin
 from canaryproxy.model.table import Endpoint
 
 Sides = tuple[tuple[Endpoint, ...], ...]
+# Addresses by name.
 Answers = Mapping[str, tuple[str, ...]]
-"""Addresses by name."""
 
 
 def is_resolved(host: str) -> bool:

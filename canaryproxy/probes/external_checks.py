@@ -10,11 +10,11 @@ from canaryproxy.model.table import VersionName
 from canaryproxy.probes.http_client import Call, ContextOf
 from canaryproxy.probes.scrape import ScrapeError, fetch
 
+# Characters of a number written as a string.
 MAX_NUMBER_LENGTH = 100
-"""Characters of a number written as a string."""
 
+# (check, route, version) -> the metric's value.
 Ask = Callable[[CheckConfig, str, VersionName], Awaitable[float]]
-"""(check, route, version) -> the metric's value."""
 
 
 def over_http(context_of: ContextOf) -> Ask:

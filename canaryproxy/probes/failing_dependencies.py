@@ -12,14 +12,14 @@ from canaryproxy.config import Config
 
 What = Literal["check", "resource", "hook", "notify", "name"]
 
+# Seconds between two log lines about the same failure.
 REMIND_SECONDS = 60.0
-"""Seconds between two log lines about the same failure."""
 
+# The same where the reason has changed.
 OTHERWISE = 10.0
-"""The same where the reason has changed."""
 
+# Route, or the DNS name itself; kind; name.
 Key = tuple[str, What, str]
-"""Route, or the DNS name itself; kind; name."""
 
 
 class Reminder:

@@ -16,22 +16,22 @@ import aiohttp
 NetworkFailure = Literal["timeout", "refused", "reset", "closed", "unreachable", "dns", "tls"]
 Kind = NetworkFailure | Literal["status", "not_http", "too_much", "ours", "other"]
 
+# Which limit a response exceeded.
 Why = Literal["head", "framing", "size", "encoded"]
-"""Which limit a response exceeded."""
 
 EXCESS: dict[Why, str] = {"head": "response head", "framing": "chunk framing of the response", "size": "response"}
 
+# Characters of a text that comes from outside.
 MAX_REASON_LENGTH = 200
-"""Characters of a text that comes from outside."""
 
 NO_WAY = frozenset((errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL))
 BROKEN = frozenset((errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED))
 
+# The errno values of a shortage on this machine, which say nothing about the remote service.
 LACKING = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
-"""The errno values of a shortage on this machine, which say nothing about the remote service."""
 
+# OpenSSL's error codes for a peer that does not speak TLS.
 NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
-"""OpenSSL's error codes for a peer that does not speak TLS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,28 +31,27 @@ from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH, quoted
 
 ContextOf = Callable[[UpstreamTls], ssl.SSLContext]
 
+# Bytes up to the end of the response head, interim responses (1xx) included. Chunk framing may take as much, plus
+# twice the body: a byte in a chunk of its own costs as much to read as a thousand in one.
 MAX_HEAD_BYTES = 65_536
-"""Bytes up to the end of the response head, interim responses (1xx) included. Chunk framing may take as much, plus
-twice the body: a byte in a chunk of its own costs as much to read as a thousand in one.
-"""
 
+# Default limit on a response's bytes: enough for health checks, webhooks and JSON; parsed in some milliseconds.
 MAX_RESPONSE_BYTES = 131_072
-"""Default limit on a response's bytes: enough for health checks, webhooks and JSON; parsed in some milliseconds."""
 
+# A timeout that fires later than this multiple of its seconds was delayed by a busy event loop.
 LATE_REASON = 1.5
-"""A timeout that fires later than this multiple of its seconds was delayed by a busy event loop."""
 
+# Receive buffer of the socket, and so the bytes read at once. The kernel doubles the number.
 READ = 8_192
-"""Receive buffer of the socket, and so the bytes read at once. The kernel doubles the number."""
 
+# Bytes parsed before yielding to the event loop: some milliseconds' work at worst.
 SLICE = 8_192
-"""Bytes parsed before yielding to the event loop: some milliseconds' work at worst."""
 
+# Not an interim response: the head of another protocol, which was not requested.
 SWITCHED = 101
-"""Not an interim response: the head of another protocol, which was not requested."""
 
+# Responses that exceeded a limit, in this process.
 REFUSED: Counter[Why] = Counter()
-"""Responses that exceeded a limit, in this process."""
 
 
 class Call(NamedTuple):

@@ -12,17 +12,17 @@ from canaryproxy.escape import escaped
 
 HIDDEN = "***"
 
+# Shortest value of a header or parameter, and shortest prefix of one, that is hidden.
 MIN_SECRET_LENGTH = 4
-"""Shortest value of a header or parameter, and shortest prefix of one, that is hidden."""
 
+# Shortest path segment that is hidden; shorter ones are words such as `api`.
 MIN_SEGMENT_LENGTH = 8
-"""Shortest path segment that is hidden; shorter ones are words such as `api`."""
 
+# Characters of a response that are shown.
 MAX_QUOTED_LENGTH = 200
-"""Characters of a response that are shown."""
 
+# Request headers that are no secret.
 OURS = frozenset(("accept", "connection", "content-type", "host", "user-agent"))
-"""Request headers that are no secret."""
 
 
 def site(url: str) -> str:

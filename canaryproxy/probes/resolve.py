@@ -14,13 +14,13 @@ from canaryproxy.probes.failing_dependencies import FailingDependencies, Key
 
 log = logging.getLogger("canaryproxy")
 
+# Seconds between two lookups of a name: the TTL of Kubernetes' records.
 PERIOD_SECONDS = 5.0
-"""Seconds between two lookups of a name: the TTL of Kubernetes' records."""
 
 TIMEOUT_SECONDS = 5.0
 
+# The addresses of a name; raises `OSError` where there are none.
 Lookup = Callable[[str], Awaitable[tuple[str, ...]]]
-"""The addresses of a name; raises `OSError` where there are none."""
 
 
 async def system_lookup(name: str) -> tuple[str, ...]:

@@ -22,25 +22,25 @@ from canaryproxy.probes.redaction import MAX_QUOTED_LENGTH
 
 BEGAN = "process_start_time_seconds"
 
+# Bytes of a response that are read. Of the exporters we know only a proxy of a large mesh sends more.
 MAX_BYTES = 4 * 1024 * 1024
-"""Bytes of a response that are read. Of the exporters we know only a proxy of a large mesh sends more."""
 
+# Lines of the wanted metric.
 MAX_SAMPLES = 10_000
-"""Lines of the wanted metric."""
 
+# Bytes of one line: the parser takes time quadratic in its length.
 MAX_LINE_BYTES = 4_096
-"""Bytes of one line: the parser takes time quadratic in its length."""
 
+# Bytes of all kept lines.
 MAX_KEPT_BYTES = 1024 * 1024
-"""Bytes of all kept lines."""
 
+# Bytes parsed before yielding to the event loop.
 STEP = 4_096
-"""Bytes parsed before yielding to the event loop."""
 
 READ = 65_536
 
+# Seconds.
 TIMEOUT_SECONDS = 5.0
-"""Seconds."""
 
 
 class ScrapeError(Exception):
@@ -50,8 +50,8 @@ class ScrapeError(Exception):
         super().__init__(escaped(words, MAX_QUOTED_LENGTH))
 
 
+# The value, and the start time of the process (None where it is not exported).
 SampleValues = tuple[float, float | None]
-"""The value, and the start time of the process (None where it is not exported)."""
 
 Scrape = Callable[[Endpoint, ResourceConfig], Awaitable[SampleValues]]
 

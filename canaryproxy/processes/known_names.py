@@ -9,14 +9,14 @@ from canaryproxy.ipc.messages import Publication
 from canaryproxy.model.table import Route
 from canaryproxy.routing.compiled_route import ABORT, AFFINITY, WEIGHT
 
+# Names of a kind that are in no table any more and still known.
 MAX_TABLES = 10_000
-"""Names of a kind that are in no table any more and still known."""
 
+# The endpoint of a decision for a version without endpoints.
 NO_ENDPOINT_NAME = ""
-"""The endpoint of a decision for a version without endpoints."""
 
+# An ordered set, the latest name last.
 Names = dict[str, None]
-"""An ordered set, the latest name last."""
 
 
 def learn(known: Names, names: Iterable[str], remembered: int = MAX_TABLES) -> None:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from canaryproxy.config.types.address import EVERY_IPV4, EVERY_IPV6
 
+# The kernel caps it at net.core.somaxconn.
 BACKLOG = 4096
-"""The kernel caps it at net.core.somaxconn."""
 
 REASONS = {
     errno.EADDRINUSE: "another process listens there",
@@ -82,13 +82,13 @@ def display(address: tuple[str, int]) -> str:
 UNIX_BACKLOG = 64
 UNIX_MODE = 0o600
 
+# Longest path that fits into a socket address (unix(7)).
 MAX_PATH_BYTES = 107
-"""Longest path that fits into a socket address (unix(7))."""
 
+# Seconds to wait for a process that may listen on the socket, and for the lock of its directory.
 LOCK_TIMEOUT_SECONDS = 1.0
-"""Seconds to wait for a process that may listen on the socket, and for the lock of its directory."""
+# Seconds between two attempts to take the lock.
 RETRY_SECONDS = 0.02
-"""Seconds between two attempts to take the lock."""
 
 
 class Bound(NamedTuple):

@@ -41,20 +41,18 @@ def _words(path: Path, count: int) -> tuple[str, ...] | None:
     return words if len(words) == count else None
 
 
+# Let waiting processes run on this CPU. Called between the steps of long tasks: with fewer CPUs than processes,
+# requests may wait for the supervisor. On one core p99 was 1.2 to 1.5 times HAProxy's without this, 0.7 to 0.8 with it
+# (`python -m bench.race --parts requests latency`).
 yield_cpu: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
-"""Let waiting processes run on this CPU. Called between the steps of long tasks: with fewer CPUs than processes,
-requests may wait for the supervisor. On one core p99 was 1.2 to 1.5 times HAProxy's without this, 0.7 to 0.8 with it
-(`python -m bench.race --parts requests latency`).
-"""
 
 UNLIMITED = 2**31
 
+# The share of `max_connections` that needs no warning: the metric `canaryproxy_max_connections` has the exact number.
 TOLERATED = 0.95
-"""The share of `max_connections` that needs no warning: the metric `canaryproxy_max_connections` has the exact number.
-"""
 
+# Maximum connections to the admin API, and to the probes; fewer where descriptors are few.
 FOR_ADMIN = 1024
-"""Maximum connections to the admin API, and to the probes; fewer where descriptors are few."""
 
 
 def raise_file_limit(wanted: int) -> int:
@@ -103,26 +101,26 @@ def connections_aside(files: int) -> int:
 
 MIB = 2**20
 
+# Bytes of the supervisor and the fork server, with a table of ordinary size.
 BASE = 96 * MIB
-"""Bytes of the supervisor and the fork server, with a table of ordinary size."""
 
+# Bytes of a worker without clients.
 OF_WORKER = 24 * MIB
-"""Bytes of a worker without clients."""
 
 OF_CONNECTION = 6 * 2**10
+# What a client takes whose request is under way, buffers aside; the second where it speaks TLS.
 OF_TLS_CONNECTION = 56 * 2**10
-"""What a client takes whose request is under way, buffers aside; the second where it speaks TLS."""
 
+# Of what is left, for buffers. The rest is for what no account can foresee: fragments, the kernel's own buffers, the
+# moment between two looks.
 SHARE = 0.6
-"""Of what is left, for buffers. The rest is for what no account can foresee: fragments, the kernel's own buffers, the
-moment between two looks."""
 
 MIN_BYTES = 16 * MIB
 MAX_MIN_BYTES = 64 * MIB
 MIN_SHARE = 0.125
+# An automatic budget is at least LEAST_SHARE of all memory, from LEAST to MOST_OF_LEAST, also where nothing is left
+# for it (a warning says so); and at most this for each connection: hardly one holds more.
 MAX_BYTES_PER_CONNECTION = 256 * 2**10
-"""An automatic budget is at least LEAST_SHARE of all memory, from LEAST to MOST_OF_LEAST, also where nothing is left
-for it (a warning says so); and at most this for each connection: hardly one holds more."""
 
 
 def available() -> int:

@@ -21,43 +21,42 @@ from canaryproxy.telemetry.record.distinct_users import MAX_KEPT
 from canaryproxy.telemetry.record.histogram import MIN_VALUE, ZERO_BUCKET, value_bucket
 from canaryproxy.telemetry.record.logarithm import MAX_SECONDS, MIN_SECONDS, bucket_of
 
+# Counts that a worker can report for each second. A request of a new user that reaches a goal makes fifty; a worker
+# serves a few ten thousand requests a second at most.
 RATE = 10_000_000.0
-"""Counts that a worker can report for each second. A request of a new user that reaches a goal makes fifty; a worker
-serves a few ten thousand requests a second at most.
-"""
 
 USER = 10.0
+# Counts that one user, and one event of a goal, stand for: processing them is that much more expensive.
 EVENT = 20.0
-"""Counts that one user, and one event of a goal, stand for: processing them is that much more expensive."""
 
+# Goals of a route that one request can reach in this estimate.
 GOALS = 10
-"""Goals of a route that one request can reach in this estimate."""
 
+# Cells, user sets, goals or mirrors of one report; longer reports are sent in parts (`ipc.codec.ENTRIES`).
 ENTRIES = 2**13
-"""Cells, user sets, goals or mirrors of one report; longer reports are sent in parts (`ipc.codec.ENTRIES`)."""
 
+# Exchanges that one worker can have open: the maximum of descriptors of a process (fs.nr_open).
 OPEN = 2**20
-"""Exchanges that one worker can have open: the maximum of descriptors of a process (fs.nr_open)."""
 
+# Bytes that the buffers of one worker can hold; the value for "no limit".
 MAX_BYTES = 2**62
-"""Bytes that the buffers of one worker can hold; the value for "no limit"."""
 
+# Smallest size of a sample of users: when it exceeds `MAX_KEPT`, half of it is dropped.
 SAMPLED = 2 * MAX_KEPT // 5
-"""Smallest size of a sample of users: when it exceeds `MAX_KEPT`, half of it is dropped."""
 
+# Levels of a sample: users are 64-bit numbers.
 MAX_LEVEL = 64
-"""Levels of a sample: users are 64-bit numbers."""
 
+# Seconds that a report's time may lie in the future; both processes read the same clock.
 MAX_AHEAD_SECONDS = 1.0
-"""Seconds that a report's time may lie in the future; both processes read the same clock."""
 
 BURST = 1000.0
 MESSAGES = 100.0
+# Messages allowed in a burst, per second, and per table. A worker sends four a second unasked, and two per table.
 ANSWERS = 3.0
-"""Messages allowed in a burst, per second, and per table. A worker sends four a second unasked, and two per table."""
 
+# Characters of a text field of the introduction.
 MAX_TEXT_LENGTH = 4096
-"""Characters of a text field of the introduction."""
 
 OUTCOMES: frozenset[str] = frozenset(map(str, Outcome))
 RESCUES: frozenset[str] = frozenset((FALLBACK, SHIELD, WITHDRAWN))
@@ -65,6 +64,7 @@ STATUSES: frozenset[int] = frozenset(range(100, 600))
 BUCKETS: frozenset[int] = frozenset(range(bucket_of(MIN_SECONDS), bucket_of(MAX_SECONDS) + 1))
 VALUES: frozenset[int] = frozenset((ZERO_BUCKET, *range(value_bucket(MIN_VALUE), value_bucket(MAX_VALUE) + 1)))
 
+# The allowed keys of each kind of counts, and their description.
 ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "outcomes": (OUTCOMES, "names of outcomes"),
     "retried": (OUTCOMES, "names of outcomes"),
@@ -79,10 +79,9 @@ ALLOWED: dict[str, tuple[frozenset[int] | frozenset[str], str]] = {
     "connect": (BUCKETS, f"buckets from {min(BUCKETS)} to {max(BUCKETS)}"),
     "values": (VALUES, f"{ZERO_BUCKET} or buckets from {min(VALUES - {ZERO_BUCKET})} to {max(VALUES)}"),
 }
-"""The allowed keys of each kind of counts, and their description."""
 
+# Characters of an invalid value that are shown.
 SHOWN = 80
-"""Characters of an invalid value that are shown."""
 
 
 class OutOfBoundsError(Exception):

@@ -28,25 +28,25 @@ log = logging.getLogger("canaryproxy")
 
 MODULE = "canaryproxy.app.forkserver"
 
+# Seconds before a fork server that ended, or could not be started, is started again.
 RETRY_SECONDS = 0.5
-"""Seconds before a fork server that ended, or could not be started, is started again."""
 
+# The smallest pid a forked process can have: 1 is init.
 MIN_PID = 2
-"""The smallest pid a forked process can have: 1 is init."""
 
+# Fork servers in a row that end before forking anything, after which `cannot_spawn` is called.
 MAX_FAILED_STARTS = 3
-"""Fork servers in a row that end before forking anything, after which `cannot_spawn` is called."""
 
+# Names of the variables that children inherit. None is Python's own: children are started isolated from those.
 KEPT = frozenset(
     f"{FORMAT} {SWITCH} LANG LANGUAGE TZ TZDIR PATH TMPDIR LD_LIBRARY_PATH LD_PRELOAD SSL_CERT_FILE SSL_CERT_DIR "
     "GLIBC_TUNABLES ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS".split()
 )
-"""Names of the variables that children inherit. None is Python's own: children are started isolated from those."""
 
 FAMILIES = ("LC_", "MALLOC_", "OPENSSL_")
 
+# prctl(2).
 PR_SET_DUMPABLE = 4
-"""prctl(2)."""
 
 
 @dataclass(frozen=True, slots=True)

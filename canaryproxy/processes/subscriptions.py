@@ -65,8 +65,8 @@ class FailingVerdict:
     analysis: JudgeReport
 
 
+# Reports of workers, and their starts and ends.
 Deltas = Subscription[WorkerReport | WorkerGone | WorkersChanged]
-"""Reports of workers, and their starts and ends."""
 
+# Failing verdicts, which cannot wait for the next tick.
 Verdicts = Subscription[FailingVerdict]
-"""Failing verdicts, which cannot wait for the next tick."""

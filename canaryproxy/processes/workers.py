@@ -30,26 +30,26 @@ from canaryproxy.processes.worker_link import WorkerLink
 
 log = logging.getLogger("canaryproxy")
 
+# Seconds.
 TICK_SECONDS = 0.25
-"""Seconds."""
 
 UNACKNOWLEDGED = 8
+# Ticks after which a worker is replaced that does not acknowledge, or that sends or reads nothing.
 SILENT_TICKS = 40
-"""Ticks after which a worker is replaced that does not acknowledge, or that sends or reads nothing."""
 
+# Ticks that a report's time may lie in the past; an older one would delay the analysis.
 LATE_TICKS = 80
-"""Ticks that a report's time may lie in the past; an older one would delay the analysis."""
 
 GARBLED, BOUNDS, FAILED = "garbled", "bounds", "failed"
+# Why a worker was killed: message not decodable, out of bounds, or processing it failed.
 REJECTION_REASONS = (GARBLED, BOUNDS, FAILED)
-"""Why a worker was killed: message not decodable, out of bounds, or processing it failed."""
 
 MIN_BACKOFF_SECONDS = 0.1
+# Seconds before a worker that died before it was ready is restarted, doubled each time.
 MAX_BACKOFF_SECONDS = 5.0
-"""Seconds before a worker that died before it was ready is restarted, doubled each time."""
 
+# Seconds that workers get beyond the configured drain time.
 DRAIN_MARGIN_SECONDS = 2.0
-"""Seconds that workers get beyond the configured drain time."""
 
 
 class TrafficControl(Protocol):

@@ -14,8 +14,8 @@ from canaryproxy.rollout.plan import FULL_WEIGHT, Step
 from canaryproxy.rollout.record import Result, RolloutRecord
 from canaryproxy.rollout.state import Phase, Rollout
 
+# 0 is the form of commit 64e2905: the same fields without `v`.
 V = 1
-"""0 is the form of commit 64e2905: the same fields without `v`."""
 
 PHASES: Mapping[str, Phase] = {
     "idle": "idle",
@@ -25,13 +25,13 @@ PHASES: Mapping[str, Phase] = {
     "succeeded": "succeeded",
     "rolled_back": "rolled_back",
 }
+# Stored name -> name in the code, so that a rename in the code changes no stored name.
 RESULTS: Mapping[str, Result] = {
     "under_way": "under_way",
     "succeeded": "succeeded",
     "rolled_back": "rolled_back",
     "superseded": "superseded",
 }
-"""Stored name -> name in the code, so that a rename in the code changes no stored name."""
 
 STORED_PHASES = {phase: stored for stored, phase in PHASES.items()}
 STORED_RESULTS = {result: stored for stored, result in RESULTS.items()}

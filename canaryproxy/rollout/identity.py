@@ -4,14 +4,14 @@ import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+# Characters of the random end of an id, without 0, 1, i, l and o, which are easily confused.
 ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""Characters of the random end of an id, without 0, 1, i, l and o, which are easily confused."""
 
+# Number of random characters in an id.
 RANDOM = 5
-"""Number of random characters in an id."""
 
+# Maximum length of a version or an id in a metric label.
 LABEL = 64
-"""Maximum length of a version or an id in a metric label."""
 
 SAFE = frozenset(string.ascii_letters + string.digits + "._:/@+-")
 

@@ -23,21 +23,21 @@ from canaryproxy.rollout.state import (
 )
 
 # Half and half: the comparison that needs the least time.
+# Weight of the canary, in basis points, while a suspicious bake is compared with stable again.
 CONTROL_WEIGHT = FULL_WEIGHT // 2
-"""Weight of the canary, in basis points, while a suspicious bake is compared with stable again."""
 
+# Seconds without suspicion after which a bake returns to full weight.
 QUIET_SECONDS = 60.0
-"""Seconds without suspicion after which a bake returns to full weight."""
 
 MIN_TIMEOUT_SECONDS = 1800.0
+# Without `step_timeout` a step times out after this many times its estimated duration, and at least half an hour.
 TIMEOUT_FACTOR = 3.0
-"""Without `step_timeout` a step times out after this many times its estimated duration, and at least half an hour."""
 
+# Events that no operator asks for: ignored in a phase that has no row for them.
 NOTICED: tuple[Kind, ...] = ("tick", "changed", "named", "edited", "removed", "added")
-"""Events that no operator asks for: ignored in a phase that has no row for them."""
 
+# Events that adopt the plan of the config in place of the steps that the rollout has.
 PLAN_CHANGED: tuple[Kind, ...] = ("start", "retry", "changed", "edited")
-"""Events that adopt the plan of the config in place of the steps that the rollout has."""
 
 Outcome = tuple[Rollout, tuple[Notice, ...]]
 Guard = Callable[[Situation], bool]
@@ -418,9 +418,10 @@ def _duration_text(seconds: float) -> str:
 
 MOVES: tuple[Phase, ...] = ("progressing", "paused", "baking")
 RUNS: tuple[Phase, ...] = ("progressing", "baking")
+# Phases in which a rollout is under way, is under way and not paused, or sends the canary traffic.
 SENDS: tuple[Phase, ...] = (*MOVES, "succeeded")
-"""Phases in which a rollout is under way, is under way and not paused, or sends the canary traffic."""
 
+# Rows may overlap: the first one whose guard holds applies, so their order matters.
 TABLE: tuple[Row, ...] = (
     # Verbs of an operator.
     Row(("idle",), "start", "", _always, _start, RUNS),
@@ -465,4 +466,3 @@ TABLE: tuple[Row, ...] = (
     Row(("succeeded",), "removed", "", _always, _reset, ("idle",)),
     Row(("rolled_back",), "added", "it ended because the canary was removed", was_removed, _reset, ("idle",)),
 )
-"""Rows may overlap: the first one whose guard holds applies, so their order matters."""

@@ -8,23 +8,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+# The weight at which the canary gets all of the traffic.
 FULL_WEIGHT = 10_000
-"""The weight at which the canary gets all of the traffic."""
 
 OnTimeout = Literal["pause", "abort"]
 Start = Literal["manual", "auto"]
 
+# Requests of the canary in two dwells of a step of `auto`: enough to prove a healthy canary no worse.
 MIN_REQUESTS_PER_STEP = 1300
-"""Requests of the canary in two dwells of a step of `auto`: enough to prove a healthy canary no worse."""
 
+# The highest first weight of `auto`: 20 %.
 MIN_FIRST_WEIGHT = 2000
-"""The highest first weight of `auto`: 20 %."""
 
+# Factor from one weight of `auto` to the next.
 GROWTH = 3.0
-"""Factor from one weight of `auto` to the next."""
 
+# The lowest first weight, 0.01 %.
 MIN_WEIGHT = 1
-"""The lowest first weight, 0.01 %."""
 
 
 @dataclass(frozen=True, slots=True)

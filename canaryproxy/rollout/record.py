@@ -13,8 +13,8 @@ from canaryproxy.rollout.state import UNDER_WAY, Phase, Rollout
 
 Result = Literal["under_way", "succeeded", "rolled_back", "superseded"]
 
+# Records that a route keeps.
 MAX_RECORDS = 5
-"""Records that a route keeps."""
 
 
 @dataclass(frozen=True, slots=True)

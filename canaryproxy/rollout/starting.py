@@ -7,8 +7,8 @@ the judge rolled back may start, since the judge would roll it back again; one t
 
 from canaryproxy.rollout.state import UNDER_WAY, Rollout, RolloutEvent, Situation
 
+# Reason of a rollout that ended because the canary was removed.
 REMOVED = "removed"
-"""Reason of a rollout that ended because the canary was removed."""
 
 
 def was_removed(given: Situation) -> bool:

@@ -15,8 +15,8 @@ Verb = Literal["start", "pause", "resume", "promote", "abort", "retry", "reset"]
 Kind = Literal[Verb, "tick", "changed", "named", "edited", "removed", "added"]
 Severity = Literal["info", "warning", "critical"]
 
+# Phases in which the rollout sets the weight.
 UNDER_WAY: frozenset[Phase] = frozenset(("progressing", "paused", "baking"))
-"""Phases in which the rollout sets the weight."""
 
 
 @dataclass(frozen=True, slots=True)

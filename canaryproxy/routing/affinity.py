@@ -16,8 +16,8 @@ from canaryproxy.routing.request_view import RequestView
 from canaryproxy.routing.split import Rng
 
 MAX_SALT_BYTES = 64
+# Range of half a client id: 52 of the 53 random bits of a float, so that no bit is always zero.
 CLIENT_ID_HALF = 2**52
-"""Range of half a client id: 52 of the 53 random bits of a float, so that no bit is always zero."""
 
 
 class ClientKey:

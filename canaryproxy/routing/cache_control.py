@@ -19,20 +19,20 @@ from canaryproxy.routing.list_values import split
 
 COOKIE = b"Cookie"
 PRIVATE = b"private"
+# Directives that allow a shared cache to store a response, or limit for how long.
 EXPLICIT = {b"public", b"s-maxage", b"immutable", b"max-age"}
-"""Directives that allow a shared cache to store a response, or limit for how long."""
 
 MAX_CACHED_VALUES = 1024
+# Limits of the cache of parsed Cache-Control values: origins send few and short ones.
 MAX_CACHED_LENGTH = 512
-"""Limits of the cache of parsed Cache-Control values: origins send few and short ones."""
 
 Values = dict[bytes, list[bytes]]
 
+# Date formats of RFC 9110 5.6.7: the preferred one, and two obsolete ones.
 _DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H:%M:%S %Y")
-"""Date formats of RFC 9110 5.6.7: the preferred one, and two obsolete ones."""
 
+# RFC 9213: Cache-Control for some caches only, which then ignore Cache-Control.
 _targeted = re.compile(rb"(?:[a-z0-9-]+-)?cdn-cache-control").fullmatch
-"""RFC 9213: Cache-Control for some caches only, which then ignore Cache-Control."""
 
 
 class CacheScope(IntEnum):

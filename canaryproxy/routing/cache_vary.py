@@ -11,11 +11,11 @@ from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import FULL_WEIGHT, Affinity, VersionName
 
 COOKIE = "cookie"
+# Limit on names in Vary: a cache cannot make use of more, so `*` is sent instead.
 MAX_NAMES = 64
-"""Limit on names in Vary: a cache cannot make use of more, so `*` is sent instead."""
 
+# Fields that are part of a cache's key anyway (RFC 9111 2).
 CACHE_KEY_FIELDS = ("host",)
-"""Fields that are part of a cache's key anyway (RFC 9111 2)."""
 
 
 class VarySummary(NamedTuple):

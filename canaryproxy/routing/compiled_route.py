@@ -24,8 +24,8 @@ from canaryproxy.routing.split import Rng, SplitKey
 WEIGHT = "weight"
 AFFINITY = "affinity"
 ABORT = "abort"
+# Reasons of a decision; that of a rule is `rule:` and its name.
 MIRROR = "mirror"
-"""Reasons of a decision; that of a rule is `rule:` and its name."""
 
 
 class TrafficSplit:

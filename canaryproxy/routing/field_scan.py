@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+# Limit on cached patterns: names come from configurations, not from requests.
 _NAMES_KEPT = 4096
-"""Limit on cached patterns: names come from configurations, not from requests."""
 
 _client_id = re.compile(rb"[A-Za-z0-9_-]{16,64}").fullmatch
 

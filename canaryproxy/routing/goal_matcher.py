@@ -11,14 +11,14 @@ from canaryproxy.routing.field_scan import field_values
 from canaryproxy.routing.matchers import Matcher, all_match
 from canaryproxy.routing.request_view import RequestView
 
+# An amount: no sign, no exponent, no white space. Any other text is not meant as a number.
 number = re.compile(rb"[0-9]{1,30}(?:\.[0-9]{1,6})?").fullmatch
-"""An amount: no sign, no exponent, no white space. Any other text is not meant as a number."""
 
+# Upper bound of statuses, exclusive.
 STATUSES = 600
-"""Upper bound of statuses, exclusive."""
 
+# A goal's name and the event's value.
 GoalEvents = tuple[str, float]
-"""A goal's name and the event's value."""
 
 NO_GOALS: list[GoalEvents] = []
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+# Text, quoted strings and commas. A single quote is the start of an unterminated string.
 _pieces = re.compile(rb'[^",]+|"[^"\\]*(?:\\.[^"\\]*)*"|[,"]', re.DOTALL).finditer
-"""Text, quoted strings and commas. A single quote is the start of an unterminated string."""
 
 _quoted = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL).fullmatch
 _escaped = re.compile(rb"\\(.)", re.DOTALL).sub

@@ -15,23 +15,23 @@ from weakref import WeakValueDictionary
 
 import re2
 
+# Up to this many values, or patterns, are matched one by one: joining or merging would cost more.
 MIN_MERGED = 4
-"""Up to this many values, or patterns, are matched one by one: joining or merging would cost more."""
 
+# Limit on patterns in one automaton.
 MAX_MERGED = 256
-"""Limit on patterns in one automaton."""
 
+# Matches every text. RE2 finds no match, not even this one, if its memory does not suffice.
 ALWAYS = b""
-"""Matches every text. RE2 finds no match, not even this one, if its memory does not suffice."""
 
+# Memory limit of one pattern, some 40,000 instructions. A configuration with a larger pattern is rejected.
 MAX_MEMORY_BYTES = 1 << 20
-"""Memory limit of one pattern, some 40,000 instructions. A configuration with a larger pattern is rejected."""
 
+# Memory limit of one automaton of many patterns.
 MERGED_MEMORY_BYTES = 1 << 22
-"""Memory limit of one automaton of many patterns."""
 
+# Anchors to the text instead of the line, and flags that would have effect beyond their group.
 _absolute = re.compile(r"\\[AzZQC]|\(\?[A-Za-z]*-").search
-"""Anchors to the text instead of the line, and flags that would have effect beyond their group."""
 
 _escape_or_class = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]", re.DOTALL).sub
 _unbounded = re.compile(r"[*+]|\{\d+,\}").findall
@@ -107,8 +107,8 @@ class Pattern:
         return self._search(text) is not None
 
 
+# Compiled patterns in use, so that a changed rule compiles its own pattern only.
 _known: WeakValueDictionary[str, Pattern] = WeakValueDictionary()
-"""Compiled patterns in use, so that a changed rule compiles its own pattern only."""
 
 
 def pattern(text: str) -> Pattern:
@@ -169,8 +169,8 @@ class MergedPatterns:
         return [at for at in found if at < self.count] if found else None
 
 
+# Automata in use: unchanged ones are shared between tables.
 _merged: WeakValueDictionary[tuple[bytes, ...], MergedPatterns] = WeakValueDictionary()
-"""Automata in use: unchanged ones are shared between tables."""
 
 
 class PatternSet:

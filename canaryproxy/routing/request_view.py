@@ -21,10 +21,10 @@ CollectedValues = dict[bytes, list[bytes]]
 
 NO_VALUES: tuple[bytes, ...] = ()
 
+# Cookies that are searched one by one, from the start of the field; more are parsed in one pass.
 MAX_SINGLE_LOOKUPS = 3
-"""Cookies that are searched one by one, from the start of the field; more are parsed in one pass."""
+# Fields in `head.special`, beside all whose names begin with `x-forwarded`.
 SPECIAL_FIELDS = frozenset(REQUEST_SPECIAL)
-"""Fields in `head.special`, beside all whose names begin with `x-forwarded`."""
 
 ALL_NAMES = FieldNames(None)
 

@@ -20,11 +20,11 @@ from canaryproxy.routing.request_view import RequestView
 
 Key = tuple[str, bytes, bytes]
 
+# Kinds of conditions that may be merged with others.
 PATTERN_KINDS = ("regex", "prefix")
-"""Kinds of conditions that may be merged with others."""
 
+# Limit on names that are looked up one by one; with more names, all names of the request are parsed first.
 MAX_SINGLE_LOOKUPS = 8
-"""Limit on names that are looked up one by one; with more names, all names of the request are parsed first."""
 
 
 class IndexedRule:

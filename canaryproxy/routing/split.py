@@ -23,11 +23,11 @@ from collections.abc import Callable, Set
 STRATA = 100
 PLACES_PER_STRATUM = 100
 
+# Random numbers in [0, 1).
 Rng = Callable[[], float]
-"""Random numbers in [0, 1)."""
 
+# Route name and split name.
 SplitKey = tuple[str, str]
-"""Route name and split name."""
 
 
 class BlockSplit:

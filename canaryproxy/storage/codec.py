@@ -16,11 +16,11 @@ from canaryproxy.model.table import FULL_WEIGHT
 from canaryproxy.rollout import codec as rollouts
 from canaryproxy.rollout.state import Rollout
 
+# 0 is the form of commit 64e2905: the same fields without `v`.
 V = 1
-"""0 is the form of commit 64e2905: the same fields without `v`."""
 
+# Stored name of the source of a weight -> name in the code.
 SOURCES: Mapping[str, Source] = {"file": "file", "api": "api", "rollout": "rollout"}
-"""Stored name of the source of a weight -> name in the code."""
 
 STORED_SOURCES = {source: stored for stored, source in SOURCES.items()}
 

@@ -19,32 +19,32 @@ from typing import Literal
 
 log = logging.getLogger("canaryproxy")
 
+# Mode of state files, whatever the umask.
 MODE = 0o600
-"""Mode of state files, whatever the umask."""
 
 MAGIC = b"SQLite format 3\0"
 
+# Size of a database header (https://www.sqlite.org/fileformat.html): user version at 60, application id at 68.
 HEADER = 100
-"""Size of a database header (https://www.sqlite.org/fileformat.html): user version at 60, application id at 68."""
 
+# `PRAGMA application_id` of state files. Files of commit 64e2905 have none.
 APPLICATION = int.from_bytes(b"cnry")
-"""`PRAGMA application_id` of state files. Files of commit 64e2905 have none."""
 
+# Tables by which a file without an application id is recognised; later versions may have added columns at the end.
 OUR_TABLES = {
     "routes": ("name", "state"),
     "learnt": ("name", "told"),
     "history": ("id", "at", "actor", "role", "address", "action", "route", "detail", "outcome", "generation"),
 }
-"""Tables by which a file without an application id is recognised; later versions may have added columns at the end."""
 
+# Text by which a damaged state file is recognised.
 MARKS = (b"CREATE TABLE routes (name TEXT PRIMARY KEY, state TEXT NOT NULL)", b'"weight_source"')
-"""Text by which a damaged state file is recognised."""
 
+# Bytes of a damaged file that are searched for `MARKS`.
 SEARCHED = 1 << 20
-"""Bytes of a damaged file that are searched for `MARKS`."""
 
+# Suffixes of the files beside a state file.
 COMPANIONS = (".lock", "-wal", "-shm", "-journal")
-"""Suffixes of the files beside a state file."""
 
 KINDS = (
     (stat.S_ISDIR, "a directory"),

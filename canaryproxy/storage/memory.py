@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence, Set
 
 from canaryproxy.control.state import Audit, State
 
+# Maximum length of the history.
 MAX_AUDITS = 10_000
-"""Maximum length of the history."""
 
 
 class MemoryStore:

@@ -8,10 +8,9 @@ from typing import Any
 
 from canaryproxy.control.state import Audit
 
+# `PRAGMA user_version` of the file. It rises only if an older reader would act wrongly: an additional table or column
+# does not raise it.
 SCHEMA = 1
-"""`PRAGMA user_version` of the file. It rises only if an older reader would act wrongly: an additional table or column
-does not raise it.
-"""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS routes (name TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
@@ -22,11 +21,11 @@ CREATE TABLE IF NOT EXISTS history (
 CREATE INDEX IF NOT EXISTS history_by_route ON history (route, id);
 """
 
+# A later table: files of commit 64e2905 may lack it.
 EVIDENCE = "CREATE TABLE IF NOT EXISTS learnt (name TEXT PRIMARY KEY, told TEXT NOT NULL) STRICT"
-"""A later table: files of commit 64e2905 may lack it."""
 
+# Later columns of the history, which commit 64e2905 neither reads nor writes.
 IDENTITY = ("rollout_id", "stable_version", "canary_version")
-"""Later columns of the history, which commit 64e2905 neither reads nor writes."""
 
 READ_ROUTES = "SELECT name, state FROM routes"
 READ_ROUTE_NAMES = "SELECT name FROM routes"

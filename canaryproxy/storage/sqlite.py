@@ -31,11 +31,11 @@ from canaryproxy.storage.codec import read_state, write_state
 
 log = logging.getLogger("canaryproxy")
 
+# Maximum length of the history.
 MAX_AUDITS = 100_000
-"""Maximum length of the history."""
 
+# How long to wait for another process that has locked the database.
 BUSY_SECONDS = 1.0
-"""How long to wait for another process that has locked the database."""
 
 
 class SqliteStore:

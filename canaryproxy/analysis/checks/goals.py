@@ -10,14 +10,14 @@ from canaryproxy.analysis.stats.value_tests import LowerValues, ValueBlock
 from canaryproxy.model.document import Document, counts, items, pairs, plains, reals
 from canaryproxy.telemetry.record.histogram import value_bucket, value_of
 
+# Events of stable that the cap of values needs.
 ENOUGH_EVENTS = 50
-"""Events of stable that the cap of values needs."""
 
+# Quantile of stable's values that caps them, so that no single event decides.
 CAP_QUANTILE = 0.999
-"""Quantile of stable's values that caps them, so that no single event decides."""
 
+# Units of each version from which an absent difference means something.
 MINIMUM = 1000
-"""Units of each version from which an absent difference means something."""
 
 
 class GoalCheck:

@@ -13,17 +13,17 @@ from canaryproxy.analysis.spec import Action, HardLimitSpec
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.document import Document, items
 
+# Reports that are kept, to have enough requests.
 WINDOW_REPORTS = 600
-"""Reports that are kept, to have enough requests."""
 
+# It applies only if stable's rate is below this multiple of the canary's.
 BOTH = 0.5
-"""It applies only if stable's rate is below this multiple of the canary's."""
 
+# It needs this many times as many requests of stable as of the canary.
 TIMES = 3
-"""It needs this many times as many requests of stable as of the canary."""
 
+# Standard deviations of the upper limit of stable's rate.
 SURE = 3.0
-"""Standard deviations of the upper limit of stable's rate."""
 
 
 class HardLimitCheck:

@@ -12,24 +12,24 @@ from canaryproxy.analysis.stats.rank_tests import LAST, StableHistory, faster, n
 from canaryproxy.model.document import Document, counts, items, pairs, plain, real, whole
 from canaryproxy.telemetry.record.histogram import quantile
 
+# A canary is proven no slower if it is proven slower by less than 19 % and the floor.
 PROVEN = 1.19
-"""A canary is proven no slower if it is proven slower by less than 19 % and the floor."""
 
 # Rare bets save CPU; under suspicion the time to detection matters more.
+# Looks between two bets without suspicion.
 PATIENT = 5
-"""Looks between two bets without suspicion."""
 
+# Evidence from which every look is bet on.
 ALERT = 3.0
-"""Evidence from which every look is bet on."""
 
+# Seconds after which a request without a response counts as the slowest: lower and upper limit.
 LEAST_WAIT, LONGEST_WAIT = 2, 30
-"""Seconds after which a request without a response counts as the slowest: lower and upper limit."""
 
+# That wait, as a multiple of stable's 99.9 % quantile.
 AHEAD = 2.0
-"""That wait, as a multiple of stable's 99.9 % quantile."""
 
+# Seconds that a request without a response has in histograms that are shown.
 HANGING = 60.0
-"""Seconds that a request without a response has in histograms that are shown."""
 
 
 class LatencyCheck:

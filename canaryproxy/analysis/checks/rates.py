@@ -9,11 +9,11 @@ from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate, Lo
 from canaryproxy.model.document import Document, plain, real, text
 
 PROVEN_RATIO = 1.5
+# A canary is proven no worse if its rate is proven below 1.5 times stable's, or below 0.5 %.
 PROVEN_BOUND = 0.005
-"""A canary is proven no worse if its rate is proven below 1.5 times stable's, or below 0.5 %."""
 
+# (failed, units) of canary and stable.
 Counts = tuple[tuple[int, int], tuple[int, int]]
-"""(failed, units) of canary and stable."""
 
 
 class RateCheck:

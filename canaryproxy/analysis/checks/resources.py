@@ -9,10 +9,9 @@ from canaryproxy.analysis.stats.paired_blocks import MIN_BLOCKS, PerRequest
 from canaryproxy.analysis.usage import ReadingProblem, UsageBlock
 from canaryproxy.model.document import Document, plains, reals
 
+# Requests per second and endpoint of both versions must differ by less than this factor: a busy process needs less per
+# request, so the check would compare weights instead of versions.
 UNEVEN = 2.0
-"""Requests per second and endpoint of both versions must differ by less than this factor: a busy process needs less per
-request, so the check would compare weights instead of versions.
-"""
 
 
 class ResourceCheck:

@@ -12,11 +12,11 @@ from canaryproxy.analysis.stats.eprocess import exp
 from canaryproxy.model.document import Document, plain, plains, real, reals, whole
 from canaryproxy.model.table import FULL_WEIGHT
 
+# Alternatives: factors on the odds of the canary.
 RATIOS = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
-"""Alternatives: factors on the odds of the canary."""
 
+# Evidence at which no rollout advances: a false alarm in one of a thousand rollouts.
 ALARM = 1000.0
-"""Evidence at which no rollout advances: a false alarm in one of a thousand rollouts."""
 
 
 class SampleRatioCheck:

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block
 from canaryproxy.model.document import Document, mapping, plain, real, whole
 
+# Length of a window in seconds.
 WINDOW = 10
-"""Length of a window in seconds."""
 
+# Seconds of observation that a statement needs.
 HISTORY = 3600
-"""Seconds of observation that a statement needs."""
 
+# Endpoints that each version needs, to distinguish a bad version from a bad machine.
 ENDPOINTS = 3
-"""Endpoints that each version needs, to distinguish a bad version from a bad machine."""
 
+# A note beside the finding. A service behind one address counts as one endpoint; a headless Service shows all.
 FEW_ENDPOINTS = "stable's endpoints stall now and then: with so few endpoints a bad version looks like a bad machine"
-"""A note beside the finding. A service behind one address counts as one endpoint; a headless Service shows all."""
 
+# Dispersion from which endpoint-seconds are counted instead of requests.
 CLUMPED = 1.5
-"""Dispersion from which endpoint-seconds are counted instead of requests."""
 
+# Decay of a window with each later one: its weight halves in two hours.
 FORGET = 0.5 ** (1 / 720)
-"""Decay of a window with each later one: its weight halves in two hours."""
 
 
 @dataclass(slots=True)

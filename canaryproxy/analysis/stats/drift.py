@@ -9,21 +9,21 @@ from collections import deque
 
 from canaryproxy.model.document import Document, plain, real, whole, wholes
 
+# Length of the past, in looks of a second.
 LOOKS = 600
-"""Length of the past, in looks of a second."""
 
+# Looks that the past needs for a comparison.
 MIN_UPDATES = 60
-"""Looks that the past needs for a comparison."""
 
 TIMES = 2.0
+# Factor on the mean that the detector bets on, and factor by which the mean may be underestimated.
 SLACK = 1.2
-"""Factor on the mean that the detector bets on, and factor by which the mean may be underestimated."""
 
+# At most one false alarm in a day of looks.
 ALARM = math.log(86_400)
-"""At most one false alarm in a day of looks."""
 
+# Lower limit of the mean, so that the first error after quiet hours is no alarm.
 MIN_RATE = 0.05
-"""Lower limit of the mean, so that the first error after quiet hours is no alarm."""
 
 
 class Drift:

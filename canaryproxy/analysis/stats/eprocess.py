@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from canaryproxy.model.document import Document, plain, plains, real, reals, whole
 
+# Number of looks that get about half of the wealth which is not bet at the first look: an hour of looks.
 MAX_HORIZON = 3600
-"""Number of looks that get about half of the wealth which is not bet at the first look: an hour of looks."""
 
+# Upper limit of evidence, so that a float never overflows.
 MAX_FACTOR = 1e300
-"""Upper limit of evidence, so that a float never overflows."""
 
 _LOG_MAX_FACTOR = math.log(MAX_FACTOR)
 
@@ -141,8 +141,8 @@ class Storable(Protocol):
         """Continue from a snapshot."""
 
 
+# Parts of a check by the names that they are stored under; None for a part that is off.
 Parts = Mapping[str, Storable | None]
-"""Parts of a check by the names that they are stored under; None for a part that is off."""
 
 
 def snapshots(parts: Parts) -> Document:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from canaryproxy.telemetry.record.histogram import middle
 
+# Units for which the intervals are narrowest.
 TUNED = 1000
-"""Units for which the intervals are narrowest."""
 
+# Alpha: intervals are at the 95 % level.
 SHOWN = 0.05
-"""Alpha: intervals are at the 95 % level."""
 
 HALVINGS = 60
 
@@ -76,12 +76,12 @@ def ratio(canary: tuple[int, int], stable: tuple[int, int], alpha: float = SHOWN
     return of(low), None if high == 1 else of(high)
 
 
+# Hits of both versions for which the interval of their ratio is narrowest.
 FEW_HITS = 30
-"""Hits of both versions for which the interval of their ratio is narrowest."""
 
 
+# Count, mean and variance.
 Moments = tuple[float, float, float]
-"""Count, mean and variance."""
 
 
 def _moments(counts: Mapping[int, int]) -> Moments:
@@ -128,5 +128,5 @@ def ratio_of_means(canary: Moments, stable: Moments, alpha: float = SHOWN) -> tu
     return math.exp(log), math.exp(log - half), math.exp(log + half)
 
 
+# Requests of each version that the ratio of means needs.
 FEWEST = 25
-"""Requests of each version that the ratio of means needs."""

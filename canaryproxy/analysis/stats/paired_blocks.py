@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from canaryproxy.model.document import Document, plains, reals
 
+# Blocks that the test needs.
 MIN_BLOCKS = 5
-"""Blocks that the test needs."""
 
+# Variance of the effect that is bet on, in units of the variance of the noise.
 PRIOR = 1.0
-"""Variance of the effect that is bet on, in units of the variance of the noise."""
 
 
 def log_t(count: int, t: float, prior: float = PRIOR) -> float:
@@ -24,8 +24,8 @@ def log_t(count: int, t: float, prior: float = PRIOR) -> float:
     return (freedom + 1) / 2 * math.log((1 + t * t / freedom) / (1 + t * t / (freedom * wide))) - math.log(wide) / 2
 
 
+# Lower limit of the standard deviation of a logarithm: clocks and counters are not more precise.
 MIN_SPREAD = 1e-3
-"""Lower limit of the standard deviation of a logarithm: clocks and counters are not more precise."""
 
 
 @dataclass(slots=True)

@@ -15,35 +15,35 @@ from canaryproxy.analysis.stats.eprocess import EDetector, EProcess, even_weight
 from canaryproxy.model.document import Document, counts, pairs
 from canaryproxy.telemetry.record.histogram import quantile
 
+# Bucket -> count. Bucket i holds values above 2^(i/16) and at most 2^((i+1)/16) seconds: OpenTelemetry scale 4.
 Histogram = Mapping[int, int]
-"""Bucket -> count. Bucket i holds values above 2^(i/16) and at most 2^((i+1)/16) seconds: OpenTelemetry scale 4."""
 
 PER_OCTAVE = 16
+# The bucket of requests without a response in time, above all other buckets.
 LAST = 1 << 20
-"""The bucket of requests without a response in time, above all other buckets."""
 
+# The lowest bucket, just below a microsecond.
 LOWEST = -20 * PER_OCTAVE
-"""The lowest bucket, just below a microsecond."""
 
+# Requests of stable that the ranks need.
 MIN_REQUESTS = 100
-"""Requests of stable that the ranks need."""
 
+# Upper limit of a rank, so that no single request decides.
 CLIP = 1 - 2e-4
-"""Upper limit of a rank, so that no single request decides."""
 
+# Alternatives: the canary's share above a value is stable's share to the power of this exponent.
 LEHMANN = (0.9, 0.8, 0.65, 0.45, 0.25)
-"""Alternatives: the canary's share above a value is stable's share to the power of this exponent."""
 
+# Alternatives: factors on the odds of being beyond a quantile of stable.
 ODDS = (1.3, 1.8, 3.0, 6.0, 15.0)
-"""Alternatives: factors on the odds of being beyond a quantile of stable."""
 
 TAILS = (0.95, 0.99)
 
+# Weights of the fifteen alternatives: half on the whole distribution, a quarter on each tail.
 WEIGHTS = tuple(0.5 * one for one in even_weights(5)) + tuple(0.25 * one for one in even_weights(5)) * 2
-"""Weights of the fifteen alternatives: half on the whole distribution, a quarter on each tail."""
 
+# Growth of stable's requests after which the ranks are computed again. Old ranks are valid, but have less power.
 REFRESH_RATIO = 1.1
-"""Growth of stable's requests after which the ranks are computed again. Old ranks are valid, but have less power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,8 @@ class Shift:
         return moved
 
 
+# Rounding error of the index of a bucket: an edge may come out slightly beside its true value.
 NEARLY = 1e-9
-"""Rounding error of the index of a bucket: an edge may come out slightly beside its true value."""
 
 
 def lehmann(rank: float, exponent: float) -> float:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from canaryproxy.analysis.stats.eprocess import CompositeTest, EDetector, EProcess, even_weights
 from canaryproxy.model.document import plains, reals
 
+# Alternatives: how many times the tolerated rate the canary's rate is.
 HIGHER = (1.25, 1.6, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
-"""Alternatives: how many times the tolerated rate the canary's rate is."""
 
+# Alternatives: how many times the floor the canary's rate is.
 ABOVE_FLOOR = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0)
-"""Alternatives: how many times the floor the canary's rate is."""
 
+# Alternatives of the tests that a rate is lower.
 LOWER = (0.9, 0.75, 0.5, 0.25, 0.05)
-"""Alternatives of the tests that a rate is lower."""
 
 NO_DATA = (0.0,) * max(len(HIGHER), len(LOWER))
 

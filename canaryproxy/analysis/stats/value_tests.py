@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from canaryproxy.analysis.stats.eprocess import CompositeTest, EDetector, even_weights
 
+# Alternatives: the lambdas.
 STAKES = (0.1, 0.3, 0.6, 0.9)
-"""Alternatives: the lambdas."""
 
 
 @dataclass(frozen=True, slots=True)

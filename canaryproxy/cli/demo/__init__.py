@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+# Requests per second.
 PLAY_RATE, STORY_RATE = 40.0, 200.0
-"""Requests per second."""
 
 
 def demo(

@@ -30,8 +30,8 @@ CUSTOMERS = 300
 TESTERS = 5
 SECONDS = 30.0
 SEED = 91
+# A canary with a bug: 30 % of its responses are errors.
 FAILING = ShopVersion("canary", "Welcome to the new shop!", 0.009, 0.3)
-"""A canary with a bug: 30 % of its responses are errors."""
 
 CONFIG = """\
 server: {{listen: "127.0.0.1:0", admin: {{listen: "127.0.0.1:0"}}, state: memory, workers: 1}}
@@ -42,6 +42,7 @@ affinity: {{header: x-customer}}
 rules: [{{name: testers, headers: {{x-internal-tester: "true"}}, to: canary}}]
 """
 
+# Label and format of the table's rows, filled from `CustomerResults.facts`.
 ROWS = (
     ("customer requests", "{requests:,}"),
     ("share of the canary", "{canary_percent:.2f} %"),
@@ -50,7 +51,6 @@ ROWS = (
     ("customers with both versions", "{customers_with_both_versions:,}"),
     ("tester requests to the canary", "{testers_on_canary_percent:.0f} %"),
 )
-"""Label and format of the table's rows, filled from `CustomerResults.facts`."""
 
 
 @dataclass(slots=True)

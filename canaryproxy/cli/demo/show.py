@@ -27,15 +27,15 @@ from canaryproxy.telemetry.read.window import MAX_WINDOW_SECONDS, Window
 
 PORT = 8080
 ADMIN_PORT = 9900
+# The route of the customers and the figures.
 MAIN = "shop"
-"""The route of the customers and the figures."""
 
 SEED = 20_26
 
 COLUMNS = ("version", "requests", "weight", "share", "req/s", "errors", "p50", "p95")
 
+# Window of the request rate.
 RATE_SECONDS = 10.0
-"""Window of the request rate."""
 
 CONFIG = """\
 # The demo's config. Change the weight and save: the split follows within a second.

@@ -23,11 +23,11 @@ from canaryproxy.processes.listen import display
 ROUTE = "shop"
 ACTOR = Actor("demo", "write")
 SEED = 7
+# Time limit of a chapter.
 TIMEOUT_SECONDS = 180.0
-"""Time limit of a chapter."""
 
+# Traffic before the first chapter, as a baseline of stable.
 QUIET_SECONDS = 4.0
-"""Traffic before the first chapter, as a baseline of stable."""
 
 PROFILE = "rollout: {steps: [5, 25, 50, 100], every: 6s, bake: 6s}, analysis: {warmup: 1s, min_requests: 40}"
 

@@ -11,13 +11,13 @@ import aiohttp
 
 Visit = Coroutine[Any, Any, None]
 
+# Concurrent visits; while the services are slower than the rate, further visitors stay away.
 MAX_CONCURRENT = 50
-"""Concurrent visits; while the services are slower than the rate, further visitors stay away."""
 
 JOURNEY = (("GET", "/"), ("GET", "/products"), ("GET", "/products"), ("POST", "/cart"))
 
+# Mean number of requests of a visitor.
 VISIT_REQUESTS = 2.5
-"""Mean number of requests of a visitor."""
 
 
 def stop_event() -> asyncio.Event:

@@ -12,8 +12,8 @@ from canaryproxy.config.types.readers import distinct, non_empty_sequence, seque
 from canaryproxy.config.types.secret import secret_text
 from canaryproxy.model.settings import BUCKETS
 
+# Characters below which a token is worth a warning: a shorter one can be guessed.
 SHORT_TOKEN = 16
-"""Characters below which a token is worth a warning: a shorter one can be guessed."""
 
 
 class TokenConfig(Section):

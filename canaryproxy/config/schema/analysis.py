@@ -32,8 +32,8 @@ def quantile(value: object) -> int:
     return int(choice(QuantileName)(value).removeprefix("p"))
 
 
+# The reader of the beginning of a User-Agent.
 user_agent = matching(r"(?! *\Z)[\x20-\x7e]+", "expected the beginning of a User-Agent, such as kube-probe")
-"""The reader of the beginning of a User-Agent."""
 
 Confidence = Annotated[int, PlainValidator(percent_within(8000, 9999)), ShownAs(percent_text)]
 Floor = Annotated[int, PlainValidator(percent_within(0, 2000)), ShownAs(percent_text)]

@@ -15,8 +15,8 @@ from canaryproxy.config.types.readers import choice
 
 When = Literal["start", "raise", "promotion", "end", "rollback", "event"]
 
+# Moments at which a hook has to agree before the rollout continues.
 GATES: frozenset[When] = frozenset(("start", "raise", "promotion"))
-"""Moments at which a hook has to agree before the rollout continues."""
 
 MAX_METADATA = 50
 

@@ -241,8 +241,8 @@ class RolloutConfig(Section):
         )
 
 
+# Canary requests that a proof needs for a healthy service, approximately.
 NEEDED_FOR_PROOF = 1600
-"""Canary requests that a proof needs for a healthy service, approximately."""
 
 
 def expected_seconds(dwell: float, weight: int, needed: int, rate: float) -> float:

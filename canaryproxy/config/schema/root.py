@@ -210,8 +210,8 @@ class Config(Section):
         return [certificate_use(loc, file) for loc, file in files if loc[-1] != "key"]
 
 
+# Every section of the config by its path; `*` stands for the name of a route or the index of a list.
 SECTIONS: dict[Loc, type[Section]] = dict(sections_in(Config))
-"""Every section of the config by its path; `*` stands for the name of a route or the index of a list."""
 
 
 class SchemaFault(NamedTuple):

@@ -14,8 +14,8 @@ from canaryproxy.model.goal import REACHED, Goal
 from canaryproxy.model.rule import Condition, Rule
 from canaryproxy.model.table import FULL_WEIGHT
 
+# Goals of one route: each has metric series of its own.
 MAX_GOALS = 100
-"""Goals of one route: each has metric series of its own."""
 
 
 class RuleConfig(Section):

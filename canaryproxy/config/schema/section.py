@@ -19,8 +19,8 @@ from canaryproxy.config.types.secret import HeaderValue, Token
 
 T = TypeVar("T")
 
+# Values that are read from a file, or may be.
 FileValue = PemFile | Token | HeaderValue
-"""Values that are read from a file, or may be."""
 
 
 @dataclass(frozen=True, slots=True)

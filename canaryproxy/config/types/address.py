@@ -19,13 +19,13 @@ PORTS = {"http": 80, "https": 443}
 EVERY_IPV4 = str(ipaddress.IPv4Address(0))
 EVERY_IPV6 = str(ipaddress.IPv6Address(0))
 
+# Bits of an IPv4-mapped IPv6 address before its IPv4 address (RFC 4291 2.5.5.2).
 MAPPED_BITS = 96
-"""Bits of an IPv4-mapped IPv6 address before its IPv4 address (RFC 4291 2.5.5.2)."""
 
 HIGHEST_PORT = 65_535
 
+# Characters of a host name (RFC 1035 2.3.4, less the length octets and the root).
 MAX_NAME_LENGTH = 253
-"""Characters of a host name (RFC 1035 2.3.4, less the length octets and the root)."""
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _PORT = re.compile(r"\d{1,6}", re.ASCII)

@@ -20,12 +20,12 @@ AFFINITY_EXPECTED = "expected none, cookie, source, {cookie: NAME, max_age: 1h} 
 PATH_EXPECTED = "expected a cookie's path: it begins with / and contains no ; and no space"
 
 KINDS = ("cookie", "header", "source")
+# Keys that only a cookie may have.
 ATTRIBUTES = ("max_age", "same_site", "domain", "path", "secure", "partitioned")
-"""Keys that only a cookie may have."""
 
 SAME_SITES: dict[str, SameSite] = {"lax": "Lax", "strict": "Strict", "none": "None"}
+# Visible ASCII without `;`, which ends an attribute (RFC 6265 4.1.1).
 PATH = re.compile(r"/[\x21-\x3a\x3c-\x7e]{0,1023}", re.ASCII)
-"""Visible ASCII without `;`, which ends an attribute (RFC 6265 4.1.1)."""
 
 
 def affinity(read_age: Callable[[object], float]) -> Callable[[object], Affinity | None]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from canaryproxy.config.problems import InvalidValueError
 
+# Seconds without data after which reading a pipe fails: a template is slow, but a start must not hang.
 READ_TIMEOUT_SECONDS = 5.0
-"""Seconds without data after which reading a pipe fails: a template is slow, but a start must not hang."""
 
 
 def read_named(value: object, largest: int, expected: str) -> tuple[Path, bytes]:

@@ -15,8 +15,8 @@ HOST_EXPECTED = 'expected a host such as shop.example.com or "*.example.com"'
 PATH_EXPECTED = "expected a path that begins with /, such as /api"
 NAME_EXPECTED = "has 1 to 63 of a-z, 0-9, _ . - and begins with a letter or digit, such as"
 
+# Characters of a path prefix; a quarter of the default of `uri_bytes`.
 MAX_PATH_LENGTH = 2048
-"""Characters of a path prefix; a quarter of the default of `uri_bytes`."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
 _VERSION = re.compile(r"[\x21-\x7e]{1,200}", re.ASCII)

@@ -19,8 +19,8 @@ MAX_MULTIPLE = 1000
 
 _UNITS_OF_TIME = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _UNITS_OF_SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+# Characters of a quantity. A longer text is a mistake, and long numbers are slow to convert.
 _MAX_LENGTH = 20
-"""Characters of a quantity. A longer text is a mistake, and long numbers are slow to convert."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 _COMPOUND = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h)){2,}", re.ASCII)

@@ -13,8 +13,8 @@ from canaryproxy.config.problems import InvalidValueError
 
 T = TypeVar("T")
 
+# Bytes of a path that fit into a socket address (unix(7)).
 MAX_SOCKET_PATH_BYTES = 107
-"""Bytes of a path that fit into a socket address (unix(7))."""
 
 
 def is_off(value: object) -> bool:

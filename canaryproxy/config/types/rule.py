@@ -17,19 +17,19 @@ from canaryproxy.model.table import UPGRADES, VersionName
 from canaryproxy.routing.patterns import InvalidPatternError, Pattern
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
+# A protocol name, with or without a version (RFC 9110 7.8).
 PROTOCOL = re.compile(rf"{TOKEN.pattern}(?:/{TOKEN.pattern})?", re.ASCII)
-"""A protocol name, with or without a version (RFC 9110 7.8)."""
 
+# Characters of a field value. A lone surrogate, which JSON can contain, is no character.
 TEXT = re.compile(r"[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
-"""Characters of a field value. A lone surrogate, which JSON can contain, is no character."""
 
+# Default name of the affinity cookie.
 COOKIE = "canaryproxy"
-"""Default name of the affinity cookie."""
 
 MAX_VALUE_LENGTH = 4096
 MAX_ITEMS = 10_000
+# Seconds; browsers keep no cookie longer (RFC 6265bis 5.5).
 MAX_AGE_SECONDS = 400 * 24 * 3600
-"""Seconds; browsers keep no cookie longer (RFC 6265bis 5.5)."""
 
 KINDS = ("exact", "prefix", "regex", "present", "in", "item")
 PATH_KINDS = ("exact", "prefix", "regex")
@@ -58,13 +58,13 @@ def header_name(value: object) -> str:
     return name
 
 
+# The reader of the name of a cookie, which is case-sensitive.
 cookie_name = matching(TOKEN, "expected a cookie's name: letters, digits and !#$%&'*+-.^_`|~")
-"""The reader of the name of a cookie, which is case-sensitive."""
 
+# The reader of the name of a query parameter, percent-decoded.
 parameter_name = matching(
     rf"(?!\Z)(?=.{{1,{MAX_VALUE_LENGTH}}}\Z){TEXT.pattern}", "expected a parameter's name, such as preview"
 )
-"""The reader of the name of a query parameter, percent-decoded."""
 
 
 def matcher(value: object) -> MatchSpec:

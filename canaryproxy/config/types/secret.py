@@ -26,6 +26,7 @@ INVALID_NAME = "an invalid name"
 
 _VALUE = re.compile(r"(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?", re.ASCII)
 
+# Fields of the connection, or of the framing of the message.
 OWN_FIELDS = frozenset(
     (
         "connection",
@@ -39,7 +40,6 @@ OWN_FIELDS = frozenset(
         "upgrade",
     )
 )
-"""Fields of the connection, or of the framing of the message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from canaryproxy.config.problems import InvalidValueError, Loc, Position
 from canaryproxy.config.yaml import nodes
 from canaryproxy.config.yaml.scalars import Plain, expand, typed_scalar
 
+# Bytes of a config: ten times what a thousand routes with all their keys need.
 MAX_BYTES = 4 * 1024 * 1024
-"""Bytes of a config: ten times what a thousand routes with all their keys need."""
 
 YamlTree = dict[str, "YamlTree"] | list["YamlTree"] | Plain
 

@@ -15,16 +15,16 @@ import yaml
 from canaryproxy.config.problems import InvalidValueError, Position
 from canaryproxy.config.yaml.syntax import syntax_hint
 
+# Levels of nesting; the schema needs eight. The reader is recursive, so the limit protects the stack.
 MAX_DEPTH = 50
-"""Levels of nesting; the schema needs eight. The reader is recursive, so the limit protects the stack."""
 
+# Keys and values in one document, with every use of an alias counted: a few aliases of aliases can mean billions.
 MAX_NODES = 100_000
-"""Keys and values in one document, with every use of an alias counted: a few aliases of aliases can mean billions."""
 
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
+# The C parser if the library was built with it, and the slower Python parser. Both give the same events.
 LOADERS: tuple[type[Any], ...] = (getattr(yaml, "CSafeLoader", yaml.SafeLoader), yaml.SafeLoader)
-"""The C parser if the library was built with it, and the slower Python parser. Both give the same events."""
 
 
 @dataclass(frozen=True, slots=True)

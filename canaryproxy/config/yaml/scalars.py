@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from canaryproxy.config.problems import InvalidValueError
 
+# A value without parts.
 Plain = str | int | float | bool | None
-"""A value without parts."""
 
+# Characters of one scalar after expansion: repeated references to a long variable cannot exhaust the memory.
 MAX_VALUE_LENGTH = 65_536
-"""Characters of one scalar after expansion: repeated references to a long variable cannot exhaust the memory."""
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)\}|\$\{")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.ASCII | re.DOTALL)

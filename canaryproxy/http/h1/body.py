@@ -11,8 +11,8 @@ from canaryproxy.http.h1.byte_ops import dechunk
 from canaryproxy.http.h1.line_check import HeadSyntax, LineCheck
 from canaryproxy.model.failure import Failure, RequestRejectedError
 
+# Bytes of all chunk extensions of one body. They are dropped, so a client could only waste CPU (CVE-2023-39326).
 MAX_EXTENSION_BYTES = 16_384
-"""Bytes of all chunk extensions of one body. They are dropped, so a client could only waste CPU (CVE-2023-39326)."""
 
 
 class BodyEnd:

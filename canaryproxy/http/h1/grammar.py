@@ -8,8 +8,8 @@ import re
 
 TCHAR = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 FIELD_BYTE = rb"[\t\x20-\x7e\x80-\xff]"
+# Visible ASCII but `#`: a request target has no fragment and no raw non-ASCII byte (RFC 9112 3.2).
 TARGET_BYTE = rb"[\x21\x22\x24-\x7e]"
-"""Visible ASCII but `#`: a request target has no fragment and no raw non-ASCII byte (RFC 9112 3.2)."""
 
 FIELD_LINE = TCHAR + rb"++:" + FIELD_BYTE + rb"*+\r\n"
 FIELD_BLOCK = rb"((?:" + FIELD_LINE + rb")*+)\r\n"
@@ -17,12 +17,11 @@ FIELD_BLOCK = rb"((?:" + FIELD_LINE + rb")*+)\r\n"
 REQUEST_LINE = rb"(" + TCHAR + rb"++) (" + TARGET_BYTE + rb"++) HTTP/1\.([01])\r\n"
 STATUS_LINE = rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: (" + FIELD_BYTE + rb"*+))?\r\n"
 
+# Nearly every client sends Host first, as RFC 9110 7.2 asks; its value is captured in the same pass.
+#
+# An atomic group, not a possessive repeat: after a partial match the latter continues, in CPython 3.11.2, from where
+# it failed instead of where it began, so `Host:` with an empty value would end the head.
 HOST_FIRST = rb"(?>(?:[Hh][Oo][Ss][Tt]:[ \t]*+([^\x00-\x20\x7f-\xff]++)\r\n)?)"
-"""Nearly every client sends Host first, as RFC 9110 7.2 asks; its value is captured in the same pass.
-
-An atomic group, not a possessive repeat: after a partial match the latter continues, in CPython 3.11.2, from where it
-failed instead of where it began, so `Host:` with an empty value would end the head.
-"""
 
 request_head = re.compile(REQUEST_LINE + HOST_FIRST + FIELD_BLOCK).match
 response_head = re.compile(STATUS_LINE + FIELD_BLOCK).match
@@ -42,8 +41,8 @@ def one_of(*names: bytes) -> bytes:
     return b"|".join(b"[%b%b](?i:%b)" % (first, first.upper(), b"|".join(rest)) for first, rest in groups.items())
 
 
+# Any name of the older family of forwarding fields; `_` matches `-`.
 X_FORWARDED = rb"[xX][-_](?i:forwarded)(?:[-_]" + TCHAR + rb"*+)?"
-"""Any name of the older family of forwarding fields; `_` matches `-`."""
 
 
 def field_finder(*names: bytes, also: bytes = b"") -> re.Pattern[bytes]:
@@ -69,19 +68,19 @@ def routine_head(start_line: bytes, *special: bytes) -> re.Pattern[bytes]:
     return re.compile(start_line + plain + routine + plain + routine + plain + rb"\r\n")
 
 
+# Limit on a chunk's first line in bytes, its extension and line end included.
 MAX_CHUNK_LINE = 4_096
-"""Limit on a chunk's first line in bytes, its extension and line end included."""
 
 chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*)?)\r\n").fullmatch
+# `chunk_line` at an offset in a body.
 whole_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;" + FIELD_BYTE + rb"*+)?)\r\n").match
-"""`chunk_line` at an offset in a body."""
 
 token = re.compile(TCHAR + rb"++").fullmatch
+# uri-host [ ":" port ] without user information, the port in range (RFC 3986 3.2, RFC 9110 4.2.4).
 authority = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._~!$&'()*+;=%\-]{1,255})(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}"
     rb"|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 ).fullmatch
-"""uri-host [ ":" port ] without user information, the port in range (RFC 3986 3.2, RFC 9110 4.2.4)."""
 
+# Larger lengths overflow the signed 64-bit counters of other servers and are rejected.
 MAX_LENGTH = 2**63 - 1
-"""Larger lengths overflow the signed 64-bit counters of other servers and are rejected."""

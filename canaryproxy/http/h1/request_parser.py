@@ -17,15 +17,15 @@ from canaryproxy.model.fields import list_items
 from canaryproxy.model.head import Body, RequestHead, ResponseHead
 from canaryproxy.model.settings import Limits
 
+# Bytes a method may have when the target is as long as allowed.
 METHOD_BYTES = 52
-"""Bytes a method may have when the target is as long as allowed."""
 
 REQUEST_LINE_OVERHEAD = METHOD_BYTES + len(b"  HTTP/1.1\r\n")
 NO_BODY, LENGTH, STREAM = Body.NONE, Body.LENGTH, Body.STREAM
 SLASH = b"/"[0]
 
+# Bytes of empty lines skipped before a request line (RFC 9112 2.2 asks for at least one).
 MAX_LEADING_CRLF = 32
-"""Bytes of empty lines skipped before a request line (RFC 9112 2.2 asks for at least one)."""
 
 
 def _start_line(line: bytes) -> None:

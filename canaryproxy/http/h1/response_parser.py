@@ -18,21 +18,21 @@ from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, ResponseHead
 
 HEAD_BYTES = 131_072
+# Upstreams are trusted more than clients, so their heads may be larger: twice the size, more fields.
 HEAD_FIELDS = 256
-"""Upstreams are trusted more than clients, so their heads may be larger: twice the size, more fields."""
 
+# 1xx heads before the final one; an upstream that sends more is broken.
 MAX_INTERIM = 64
-"""1xx heads before the final one; an upstream that sends more is broken."""
 
 NO_BODY, LENGTH, STREAM, TO_THE_END = Body.NONE, Body.LENGTH, Body.STREAM, Body.UNTIL_CLOSE
+# A head no longer than this cannot have too many fields: the shortest has four bytes.
 UNCOUNTED = 4 * HEAD_FIELDS
-"""A head no longer than this cannot have too many fields: the shortest has four bytes."""
 
 PRESERVED_FIELDS = (b"via", b"trailer", b"x-request-id")
 SWITCHING = 101
 
+# A match begins where white space begins: else every space of a long run would be tried, with the rest of the run.
 unfold = re.compile(rb"(?<![ \t])[ \t]*\r\n[ \t]+").sub
-"""A match begins where white space begins: else every space of a long run would be tried, with the rest of the run."""
 
 
 def _start_line(line: bytes) -> None:

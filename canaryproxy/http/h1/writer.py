@@ -9,8 +9,8 @@ _EARLY = (
     b"if-none-match if-modified-since if-unmodified-since location pragma range retry-after set-cookie vary warning "
     b"www-authenticate"
 )
+# Fields for framing, routing, authentication and caching are not allowed in trailers (RFC 9110 6.5.1): dropped.
 FORBIDDEN_TRAILERS = {*REQUEST_SPECIAL, *_EARLY.split()}
-"""Fields for framing, routing, authentication and caching are not allowed in trailers (RFC 9110 6.5.1): dropped."""
 
 
 def chunk_start(size: int) -> bytes:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from canaryproxy.model.report import Delta
 
+# Route and version.
 Side = tuple[str, str]
-"""Route and version."""
 
 
 @dataclass(slots=True)

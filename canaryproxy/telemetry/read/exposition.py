@@ -15,11 +15,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 
 from canaryproxy.telemetry.read.metrics import ROUTE_FAMILIES, InstanceFacts, instance_families
 
+# Routes in one piece: rendering two takes a few milliseconds, so the event loop is never blocked for longer.
 SLICE = 2
-"""Routes in one piece: rendering two takes a few milliseconds, so the event loop is never blocked for longer."""
 
+# Approximate bytes per write.
 BLOCK = 65_536
-"""Approximate bytes per write."""
 
 EOF_MARK = b"# EOF\n"
 

@@ -18,30 +18,30 @@ from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.histogram import classic, total_seconds
 
 CODES = (200, 500)
+# Status codes whose series exist before the first such response.
 REJECTED_CODES = (400, 404, 503)
-"""Status codes whose series exist before the first such response."""
 
 TURNED_AWAY = ("address", "files", "full")
+# Reasons why client connections are refused and closed.
 EVICTED = ("files", "full", "handshakes", "memory")
-"""Reasons why client connections are refused and closed."""
 
+# Conditions of the stored state, as in `control.route_states`.
 CONDITIONS = ("ok", "unwritable", "unreadable", "too_new", "damaged")
-"""Conditions of the stored state, as in `control.route_states`."""
 
 PHASES = ("idle", "progressing", "paused", "baking", "succeeded", "rolled_back")
+# Results of rollouts whose series exist before the first such rollout.
 ENDED = (("succeeded", ""), ("rolled_back", "verdict"), ("rolled_back", "manual"), ("superseded", ""))
-"""Results of rollouts whose series exist before the first such rollout."""
 
 STATES = ("healthy", "unhealthy", "ejected", "unknown")
+# Outcomes of mirrored copies whose series exist before the first such copy.
 MIRROR_KINDS = ("error_5xx", "overflow", "success", "timeout")
-"""Outcomes of mirrored copies whose series exist before the first such copy."""
 
 RESCUES = ("fallback", "shield", "withdrawn")
+# Kinds of admin requests that are limited.
 READ_KINDS = ("history", "metrics", "read")
-"""Kinds of admin requests that are limited."""
 
+# Why a response to the proxy's own request is not read, as in `probes.http_client`.
 OVERLOAD_REASONS = ("encoded", "framing", "head", "size")
-"""Why a response to the proxy's own request is not read, as in `probes.http_client`."""
 
 Labels = tuple[str, ...]
 Samples = Iterable[tuple[Labels, float]]

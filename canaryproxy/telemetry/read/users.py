@@ -13,11 +13,11 @@ from canaryproxy.model.report import Delta
 from canaryproxy.telemetry.read.counters import Side
 from canaryproxy.telemetry.record.distinct_users import MAX_KEPT, DistinctUsers, estimate, relative_error, stratum_of
 
+# The longest window: one hour.
 MAX_WINDOW_SECONDS = 3600
-"""The longest window: one hour."""
 
+# The second in which each user was last seen, the oldest first.
 SeenAt = OrderedDict[int, int]
-"""The second in which each user was last seen, the oldest first."""
 
 NEVER: Mapping[int, int] = MappingProxyType({})
 

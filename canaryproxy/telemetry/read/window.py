@@ -14,12 +14,12 @@ from canaryproxy.model.report import CounterDelta, Delta, GoalDelta
 from canaryproxy.telemetry.read.counters import Side
 from canaryproxy.telemetry.record.histogram import quantile, total_seconds
 
+# Seconds of a slot, and seconds that its slots reach back.
 RESOLUTIONS = ((1, 120), (10, 1200), (60, 3600))
-"""Seconds of a slot, and seconds that its slots reach back."""
 
 MAX_WINDOW_SECONDS = 3600.0
+# Seconds over which `observed_weight` is measured.
 OBSERVED = 60.0
-"""Seconds over which `observed_weight` is measured."""
 
 NEUTRAL = frozenset((Outcome.CLIENT_ABORT, Outcome.OVERFLOW))
 

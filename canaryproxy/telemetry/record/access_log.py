@@ -13,11 +13,11 @@ from canaryproxy.escape import escaped, escaped_json
 from canaryproxy.model.client import Client
 from canaryproxy.model.head import RequestHead, protocol
 
+# An empty field in the text format.
 MISSING = "-"
-"""An empty field in the text format."""
 
+# Prefix of the reason of a decision by a rule; the name of the rule follows.
 RULE = "rule:"
-"""Prefix of the reason of a decision by a rule; the name of the rule follows."""
 
 _encode = JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
 
@@ -120,8 +120,8 @@ def shortened(entry: AccessLogEntry, most: int) -> AccessLogEntry:
 
 OF_CLIENTS = ("method", "host", "target", "request_id")
 
+# The formats by the names that a config gives them.
 FORMATS: dict[str, Callable[[AccessLogEntry], str]] = {"json": as_json, "text": as_text}
-"""The formats by the names that a config gives them."""
 
 
 def dropped_line(render: Callable[[AccessLogEntry], str], dropped: int, at: float) -> str:

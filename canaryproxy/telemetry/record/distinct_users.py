@@ -15,13 +15,13 @@ users are counted by a keyed number instead (`UserNumbers`), whose key clients c
 import math
 from collections.abc import Iterable
 
+# Limit on users kept; up to this number counts are exact.
 MAX_KEPT = 100_000
-"""Limit on users kept; up to this number counts are exact."""
 
 WORD_BITS = 2**64 - 1
 
+# Bytes of the key of `UserNumbers`.
 SECRET_BYTES = 16
-"""Bytes of the key of `UserNumbers`."""
 
 
 class UserNumbers:

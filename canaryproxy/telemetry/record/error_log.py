@@ -15,11 +15,11 @@ from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 
 MAX_LINES = 5
+# Limit on lines per period, for each endpoint and kind of failure, in each worker.
 PERIOD_SECONDS = 10.0
-"""Limit on lines per period, for each endpoint and kind of failure, in each worker."""
 
+# Characters of a reason that are logged.
 MAX_REASON_LENGTH = 200
-"""Characters of a reason that are logged."""
 
 EVENT = "upstream-error"
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from canaryproxy.telemetry.record.logarithm import PER_OCTAVE
 
 MIN_VALUE = 1e-6
+# The bucket of values below a millionth, which count as zero.
 ZERO_BUCKET = -(2**15)
-"""The bucket of values below a millionth, which count as zero."""
 
+# Relative tolerance of a rank: 0.07 * 100 is slightly above 7 in floating point and must still be rank 7.
 ROUNDING = 1e-12
-"""Relative tolerance of a rank: 0.07 * 100 is slightly above 7 in floating point and must still be rank 7."""
 
 
 def value_bucket(value: float) -> int:

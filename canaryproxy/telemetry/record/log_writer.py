@@ -19,17 +19,17 @@ from threading import Event, Thread
 
 from canaryproxy.telemetry.record.access_log import AccessLogEntry, dropped_line, shortened
 
+# The path that means standard output.
 STDOUT = "-"
-"""The path that means standard output."""
 
+# Seconds between two batches: short for a reader, long enough that a batch is worth its system call.
 PAUSE_SECONDS = 0.1
-"""Seconds between two batches: short for a reader, long enough that a batch is worth its system call."""
 
+# Seconds between checks whether log rotation has moved the file.
 ROTATION_CHECK_SECONDS = 1.0
-"""Seconds between checks whether log rotation has moved the file."""
 
+# Bytes of each text of the client in a line that is too long for a pipe; the largest that fits is used.
 SHORTER = (1024, 512, 256, 128, 64)
-"""Bytes of each text of the client in a line that is too long for a pipe; the largest that fits is used."""
 
 MODE = 0o640
 

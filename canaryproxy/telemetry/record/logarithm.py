@@ -2,12 +2,12 @@
 
 import math
 
+# Buckets between a duration and its double.
 PER_OCTAVE = 32
-"""Buckets between a duration and its double."""
 
 MIN_SECONDS = 1e-6
+# Seconds. Shorter and longer times are clamped: no bucket is needed below a microsecond or beyond a day.
 MAX_SECONDS = 86_400.0
-"""Seconds. Shorter and longer times are clamped: no bucket is needed below a microsecond or beyond a day."""
 
 
 def bucket_of(seconds: float) -> int:

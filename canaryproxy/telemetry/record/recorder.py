@@ -17,22 +17,22 @@ from canaryproxy.telemetry.record.distinct_users import DistinctUsers, UserNumbe
 from canaryproxy.telemetry.record.histogram import merge, value_bucket
 from canaryproxy.telemetry.record.logarithm import bucket_of
 
+# An open exchange is overdue once the clock's whole second exceeds its start second by this much. All exchanges that
+# began in one second become overdue together, at an age of up to one second.
 OVERDUE_SECONDS = 1
-"""An open exchange is overdue once the clock's whole second exceeds its start second by this much. All exchanges that
-began in one second become overdue together, at an age of up to one second."""
 
 MAX_OVERDUE = 8_192
+# Limit on the overdue entries of a report, and how many start seconds may be merged to keep it: a report has to fit
+# into a frame even if exchanges of a hundred routes have waited for a minute.
 COARSEST_SECONDS = 64
-"""Limit on the overdue entries of a report, and how many start seconds may be merged to keep it: a report has to fit
-into a frame even if exchanges of a hundred routes have waited for a minute."""
 
 OK = 200
 SUCCESS = Outcome.SUCCESS
 
 NO_TUNNELS: Mapping[tuple[str, str], int] = MappingProxyType({})
 
+# Shared empty counts, never changed: most cells count few kinds of events.
 NO_COUNTS: dict[Any, int] = {}
-"""Shared empty counts, never changed: most cells count few kinds of events."""
 
 
 def _count(counts: dict[Any, int], key: object, count: int = 1) -> dict[Any, int]:
