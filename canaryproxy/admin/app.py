@@ -15,7 +15,8 @@ from canaryproxy.admin.api_call import ApiCall
 from canaryproxy.admin.auth import Authenticator
 from canaryproxy.admin.event_stream import stream
 from canaryproxy.admin.metrics_endpoint import MetricsEndpoint
-from canaryproxy.admin.operations import OPERATIONS, Operation
+from canaryproxy.admin.operation import Operation
+from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import CONTENT_TYPE, ApiError
 from canaryproxy.admin.read_responses import EncodedResponse, ReadResponder, send_response
 from canaryproxy.admin.views import Views

@@ -11,8 +11,10 @@ from pydantic.json_schema import models_json_schema
 from canaryproxy import __version__
 from canaryproxy.admin import models
 from canaryproxy.admin.body_schemas import CANARY_SCHEMA, RULE_SCHEMA
-from canaryproxy.admin.operations import MAX_ENTRIES, OPERATIONS, Operation
+from canaryproxy.admin.operation import Operation
+from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import CONTENT_TYPE, TITLES
+from canaryproxy.admin.routes import MAX_ENTRIES
 
 # Problem slugs that any path may answer.
 OPEN_COMMON = ("unknown-host", "cross-site", "internal-error")

@@ -9,7 +9,7 @@ from aiohttp import web
 from canaryproxy.admin import openapi
 from canaryproxy.admin.api_call import ApiCall, ApiResponse
 from canaryproxy.admin.fair_queue import FairQueue, ReaderQuota
-from canaryproxy.admin.operations import Operation
+from canaryproxy.admin.operation import Operation
 from canaryproxy.admin.receive_window import send_pieces
 from canaryproxy.admin.single_flight import SingleFlight
 from canaryproxy.admin.views import Views

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from canaryproxy.admin import operations
+from canaryproxy.admin import rules
 from canaryproxy.admin.api_call import ApiCall, ApiResponse, tag
-from canaryproxy.admin.operations import OPERATIONS, Operation
+from canaryproxy.admin.operation import Operation
+from canaryproxy.admin.operations import OPERATIONS
 from canaryproxy.admin.problems import ApiError
 from canaryproxy.control.ports import UnwritableStateError
 from canaryproxy.control.route_states import Actor
@@ -240,7 +241,7 @@ async def test_a_route_that_leaves_the_config_at_that_moment_is_a_404() -> None:
 
 
 async def test_there_is_a_number_of_rules_that_a_route_cannot_exceed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operations, "MAX_RULES", 1)
+    monkeypatch.setattr(rules, "MAX_RULES", 1)
     api = await Api().start()
     await call(api, "POST", "/{route}/rules", RULE)
     for method, path in (("POST", "/{route}/rules"), ("PUT", "/{route}/rules/{rule}")):
