@@ -72,9 +72,9 @@ def matcher(value: object) -> MatchSpec:
     return _matcher(value, KINDS, _text, _text)
 
 
-def path_matcher(value: object) -> MatchSpec:
-    """A path (exact), or one of `exact`, `prefix` (by whole segments), `regex`."""
-    return _matcher(value, PATH_KINDS, exact_path, path_prefix)
+def path_matcher(value: object) -> MatchSpec | None:
+    """A path (exact), one of `exact`, `prefix` (by whole segments), `regex`, or no value: every path."""
+    return None if value is None else _matcher(value, PATH_KINDS, exact_path, path_prefix)
 
 
 def _matcher(

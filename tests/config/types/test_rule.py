@@ -46,9 +46,10 @@ def test_a_value_is_a_text_or_one_way_to_compare(written: object, read: MatchSpe
         ("/", MatchSpec("exact", ("/",))),
         ({"prefix": "/a/"}, MatchSpec("prefix", ("/a",))),
         ({"regex": "/[a-z]+"}, MatchSpec("regex", ("/[a-z]+",))),
+        (None, None),
     ],
 )
-def test_a_path_is_spelled_as_requests_are(written: object, read: MatchSpec) -> None:
+def test_a_path_is_spelled_as_requests_are(written: object, read: MatchSpec | None) -> None:
     assert path_matcher(written) == read
 
 
