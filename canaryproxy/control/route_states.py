@@ -28,8 +28,8 @@ log = logging.getLogger("canaryproxy")
 P = ParamSpec("P")
 Kept = TypeVar("Kept")
 
-TOO_NEW_TEXT = "the kept state is of a newer version"
-UNREADABLE_TEXT = "the kept state could not be read"
+TOO_NEW_TEXT = "the stored state is of a newer version"
+UNREADABLE_TEXT = "the stored state could not be read"
 
 # Audit entries that are kept in memory while the disk cannot be written.
 MAX_PENDING_AUDITS = 1000
@@ -132,7 +132,7 @@ class RouteStates:
             self.state = reconcile(kept or {}, config, prints, self._wall_clock())
         except ports.CorruptStateError as error:
             log.error("the state is lost, all weights are 0 until an operator sets them: %s", error)
-            self.state = latch(config, prints, "the kept state was damaged")
+            self.state = latch(config, prints, "the stored state was damaged")
             self._health_at_load = StorageHealth("damaged", str(error))
         except ports.TooNewStateError as error:
             log.error("state was written by a newer version; every canary is off and changes are refused: %s", error)

@@ -382,7 +382,7 @@ def _succeed(given: Situation) -> Outcome:
 def _reset(given: Situation) -> Outcome:
     words, waiting = "all traffic goes to stable", given.event.waiting
     if waiting is not None:
-        words = f"the file's weight of {waiting / 100:g} %, which waited, holds now"
+        words = f"the file's weight of {waiting / 100:g} %, which waited, now applies"
     after = Rollout(since=given.now, identity=given.state.identity)
     return after, (Notice("info", f"reset{_by(given.event)}; {words}"),)
 

@@ -103,7 +103,7 @@ async def in_phase(phase: str) -> Bench:
     await bench.reload()
     do = bench.rollouts.do
     if phase == "latched":
-        latched = replace(bench.shop, latched="the kept state was damaged")
+        latched = replace(bench.shop, latched="the stored state was damaged")
         bench.ledger.put("shop", latched, JO, "state", "", 1)
     if phase not in ("idle", "latched"):
         await do("shop", "start", JO)
@@ -172,7 +172,7 @@ async def test_a_weight_of_the_file_applies_waits_and_is_not_forgotten(phase: st
     if phase not in ("rolled_back", "latched"):
         await bench.rollouts.do("shop", "abort", JO)
     done = await bench.rollouts.do("shop", "reset", JO)
-    assert done.notice[-1].words == "reset by jo; the file's weight of 30 %, which waited, holds now"
+    assert done.notice[-1].words == "reset by jo; the file's weight of 30 %, which waited, now applies"
     assert (bench.shop.weight, bench.shop.weight_source, bench.shop.waiting) == (3000, "file", None)
     assert bench.tables.table.routes[0].weight == 3000
 

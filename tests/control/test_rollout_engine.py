@@ -344,7 +344,7 @@ async def test_a_step_brings_its_rules_and_its_mirror_and_takes_them_with_it() -
 async def test_reset_ends_a_latch_too() -> None:
     bench = Bench()
     await bench.reconfiguration.start()
-    latched = replace(bench.shop, latched="the kept state was damaged")
+    latched = replace(bench.shop, latched="the stored state was damaged")
     bench.ledger.put("shop", latched, JO, "state", "", 1)
     assert bench.shop.off
     await bench.rollouts.do("shop", "reset", JO)
@@ -418,7 +418,7 @@ async def in_phase(phase: str) -> Bench:
         await bench.second()
     do = bench.rollouts.do
     if phase == "latched":
-        latched = replace(bench.shop, latched="the kept state was damaged")
+        latched = replace(bench.shop, latched="the stored state was damaged")
         bench.ledger.put("shop", latched, JO, "state", "", 1)
     elif phase == "ramped":
         await do("shop", "start", JO)

@@ -108,7 +108,7 @@ def test_what_is_advised_is_legal_there(one: Advice) -> None:
     for phase in one.phases:
         state = in_phase(phase)
         if one.verb == "weight":
-            assert RouteState(0, "file", 0, "", latched="the kept state was damaged", rollout=state).settable
+            assert RouteState(0, "file", 0, "", latched="the stored state was damaged", rollout=state).settable
             continue
         assert one.verb in legal(phase)
         transition(PLAN, state, RolloutEvent(one.verb, reaches=True, identity=RolloutIdentity("two", "v2")), 2.0)
