@@ -44,9 +44,9 @@ MAX_MESSAGE_LENGTH = 2_000
 # Divisors of the limits on texts, tried in turn until an event fits into a line.
 SHARES = (1, 2, 4, 8, 16, 32, 64)
 
+# Limits on characters of a field's value and of the end of a traceback, and on items of a list or mapping.
 MAX_FIELD_LENGTH = 1_000
 MAX_TRACEBACK_LENGTH = 3_000
-# Limits on characters of a field's value and of the end of a traceback, and on items of a list or mapping.
 MAX_ITEMS = 64
 
 

@@ -136,7 +136,7 @@ class Views:
     def failing(self, name: str) -> list[models.FailingDocument]:
         """The failing dependencies of a route."""
         asked = names({name: self.plane.topology.config.routes[name]})
-        unresolved = [one for host in asked for one in self.plane.topology.resolver.failures.of(host)]
+        unresolved = [one for host in sorted(asked) for one in self.plane.topology.resolver.failures.of(host)]
         return [failing(one) for one in (*unresolved, *self.plane.failures.of(name))]
 
     def stats(self, name: str, seconds: float) -> models.Stats:

@@ -36,8 +36,8 @@ from canaryproxy.time_slice import shorten
 
 log = logging.getLogger("canaryproxy")
 
-REPORT_PERIOD_SECONDS = 0.25
 # Seconds between two deltas.
+REPORT_PERIOD_SECONDS = 0.25
 MAX_REPORT_PERIOD_SECONDS = 1.0
 
 # Cells of a delta above which the next one waits in proportion: a worker must not spend its time on reports.
@@ -48,7 +48,7 @@ GC_GEN0_THRESHOLD, YOUNG_ROUNDS, OLD_ROUNDS = 1_000, 4, 100
 
 
 class Worker:
-    """Serves inherited listening sockets as ordered over the channel `wire`. `memory` is shared by all workers."""
+    """Serves inherited listening sockets as ordered over `channel`. `memory` is shared by all workers."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sockets: list[socket.socket], memory: mmap.mmap) -> None:
         self._loop = loop

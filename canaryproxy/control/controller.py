@@ -18,7 +18,7 @@ from canaryproxy.control.results import Changed, NoCanaryError, NoSuchRouteError
 from canaryproxy.control.route_states import Actor, RevisionConflictError, RouteStates
 from canaryproxy.control.state import RouteState, State, waits, with_rollout, with_weight
 from canaryproxy.control.table_publisher import TablePublisher
-from canaryproxy.control.topology import Topology
+from canaryproxy.control.topology import Change, Topology
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.health import newly_unhealthy
 from canaryproxy.rollout.machine import NOTICED, known, transition
@@ -252,12 +252,12 @@ class Controller:
         """Wait until every worker uses the table. Raises `NotAcknowledgedError`."""
         await self._tables.acknowledged(generation)
 
-    def _endpoints_changed(self, _: None) -> None:
+    def _endpoints_changed(self, what: Change) -> None:
         self.refresh()
+        if what == "names":
+            return
         turned = self._ill ^ self._topology.health.unhealthy
         self._ill = self._topology.health.unhealthy
-        if not turned:  # a name means something else
-            return
         for name, sides in newly_unhealthy(self.config, self._topology.endpoints, turned):
             self._events.publish("health", name, **self._topology.health.described(sides))
 

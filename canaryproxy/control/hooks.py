@@ -26,8 +26,8 @@ Post = Callable[[OutboundCallConfig, Mapping[str, Any]], Awaitable[str]]
 # Seconds before a closed gate is asked again.
 RETRY_SECONDS = 10.0
 
-PAUSE_SECONDS = 1.0
 # Seconds before the first retry of a call, doubled for each further one, up to a minute.
+PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 60.0
 
 SEVERITY_ORDER = {"info": 0, "warning": 1, "critical": 2}

@@ -138,11 +138,16 @@ class Reconfiguration:
             edits = compare_again(edits, before, guessed, effective(config, self._states.state))
             reload = self._apply_reload(config, edits, was)
         certified = not restart and self._tables.update_certificates(config)
-        left = gone(was, self._states.state)
-        publish_config(self._events, applied.notices, reload, self._tables.generation, left)
-        publish_change(self._events, before, self._topology.config, self._tables.generation)
-        self._rollouts.reloaded(reload)
         await self._states.keep()
+        try:
+            publish_config(
+                self._events, applied.notices, reload, self._tables.generation, gone(was, self._states.state)
+            )
+            publish_change(self._events, before, self._topology.config, self._tables.generation)
+            self._rollouts.reloaded(reload)
+        except Exception:
+            # The table serves already: the config is applied, whatever happens to what is said of it.
+            log.exception("the config was applied as generation %d, but not reported", self._tables.generation)
         changed = certified or self._tables.generation != generation
         return replace(reload, generation=self._tables.generation, changed=changed, restart=restart)
 
@@ -230,8 +235,8 @@ class Reconfiguration:
         publish_route_change(self._events, route, "canary", detail, after.weight, by.name, changed.generation)
         for name, done in reload.begun.items():
             publish_rollout(self._events, name, done.rollout, done.notice, by.name, self._tables.generation)
-        self._rollouts.reloaded(reload)
         await self._controller.retry_writes()
+        self._rollouts.reloaded(reload)
         await self._tables.acknowledged(changed.generation)
         return changed
 

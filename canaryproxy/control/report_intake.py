@@ -55,6 +55,7 @@ class Intake:
 
     def _file(self, slot: int, delta: Delta) -> None:
         """Yields the CPU to workers between the steps."""
+        yield_cpu()
         self._counters.add(slot, delta)
         yield_cpu()
         self._window.add(delta)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Set
+from typing import Literal
 
 from canaryproxy.config import Config
 from canaryproxy.config.schema.route import VersionConfig
@@ -15,6 +16,8 @@ from canaryproxy.processes.subscriptions import Subscription
 
 log = logging.getLogger("canaryproxy")
 
+Change = Literal["health", "names"]
+
 
 class Topology:
     """`config` is the effective one: the `file`'s, with the canaries set over the API. `changes` is published when a
@@ -24,18 +27,18 @@ class Topology:
     def __init__(self, config: Config, lookup: Lookup, ask: Ask, wall_clock: Callable[[], float]) -> None:
         self.file = self.config = config
         self.coming: frozenset[str] = frozenset()
-        self.changes: Subscription[None] = Subscription()
-        self.resolver = Resolver(lookup, self.names, self._changed, FailingDependencies(wall_clock))
-        self.health = Health(self._changed, ask, wall_clock)
+        self.changes: Subscription[Change] = Subscription()
+        self.resolver = Resolver(lookup, self.names, lambda: self._changed("names"), FailingDependencies(wall_clock))
+        self.health = Health(lambda: self._changed("health"), ask, wall_clock)
         self._resolving: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Topology of {len(self.config.routes)} routes>"
 
-    def _changed(self) -> None:
+    def _changed(self, what: Change) -> None:
         """An error of a subscriber must not end the lookup or health check that called it."""
         try:
-            self.changes.publish(None)
+            self.changes.publish(what)
         except Exception:
             log.exception("internal error while endpoints changed; the last table stays in use")
 

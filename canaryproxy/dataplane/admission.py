@@ -94,8 +94,9 @@ class Admission(WorkerContext):
         """
         if self.lifetime.draining or self._connection_count.workers == 1:
             return False
-        full = self.at_capacity() and self._slots.choose(self.clock.now()) is None
-        return full or self._connection_count.above_fair_share(0)
+        if self._connection_count.above_fair_share(0):
+            return True
+        return self.at_capacity() and self._slots.choose(self.clock.now()) is None
 
     def too_many(self, address: str) -> bool:
         """Whether an address has as many connections as it may have. If so, that is counted and logged."""

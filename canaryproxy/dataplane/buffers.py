@@ -13,23 +13,23 @@ from collections.abc import Callable
 
 UNLIMITED = 2**62
 
-TIGHT = 0.7
-CALM = 0.5
 # Fractions of the limit. Once tight, the state lasts until no more than CALM is held; cutting ends at RELIEVED. The
 # gap between TIGHT and CALM prevents oscillation.
+TIGHT = 0.7
+CALM = 0.5
 RELIEVED = 0.85
 
-ALARMING = 0.85
 # Fractions of the memory that this process and its siblings may use: tight from ALARMING on, and from CRITICAL on the
 # greatest holders are cut.
+ALARMING = 0.85
 CRITICAL = 0.95
 
-PORTION = 65_536
 # Bytes read at once from a peer that sends much, normally and when tight.
+PORTION = 65_536
 SMALL_PORTION = 16_384
 
-WATER = 32_768
 # Bytes queued for a peer above which its source is paused, normally and when tight.
+WATER = 32_768
 LOW_WATER = 8_192
 
 # Bytes of overhead of a piece, beside its content: many small pieces are expensive.

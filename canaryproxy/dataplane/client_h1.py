@@ -238,6 +238,9 @@ class ClientConnection(ResponseWriter):
         except RequestRejectedError as refused:
             self.exchange = None
             self._refuse(refused.failure, head)
+        except BaseException:
+            self.exchange = None  # it has no attempt and no deadlines yet: nothing may look at it
+            raise
 
     def _await_request(self) -> None:
         """Nothing to parse: set how long the client may be silent, unless it has closed its side."""

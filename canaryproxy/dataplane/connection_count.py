@@ -15,9 +15,9 @@ WORKER_WORDS = 2
 WORKER_BYTES = 4 * WORKER_WORDS
 COUNT_BYTES = 2
 SECRET_BYTES = 16
-ROWS = 4
 # Addresses are counted in a count-min sketch: each in one cell of every row, of which the smallest is taken. With ten
 # thousand addresses, one in twenty is counted one too many.
+ROWS = 4
 COLUMNS = 16_384
 
 SKETCH_BYTES = ROWS * COLUMNS * COUNT_BYTES

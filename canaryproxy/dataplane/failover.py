@@ -27,10 +27,10 @@ from canaryproxy.routing.split import Rng
 # RFC 9110 9.2.2; TRACE is rejected earlier.
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
-FALLBACK = "fallback"
-SHIELD = "shield"
 # How the other version takes over: no connection could be opened, the attempt failed, or the request was taken back
 # from a version that had done nothing wrong.
+FALLBACK = "fallback"
+SHIELD = "shield"
 WITHDRAWN = "withdrawn"
 
 # Endpoints of one version tried for one request: each may cost a connect timeout.

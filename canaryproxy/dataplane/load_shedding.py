@@ -18,9 +18,9 @@ from canaryproxy.dataplane.slices import Slices
 
 log = logging.getLogger("canaryproxy")
 
-MIN_SHED_BYTES = 4_096
 # Holders of fewer bytes are not worth cutting. The second limit applies if cutting all others was not enough:
 # otherwise thousands of small holders could have all requests refused for as long as they like.
+MIN_SHED_BYTES = 4_096
 SMALL_BYTES = 256
 
 # Sweeps from one measurement of progress to the next.

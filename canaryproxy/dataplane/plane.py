@@ -33,10 +33,10 @@ from canaryproxy.model.table import RoutingTable
 from canaryproxy.routing.route_index import RouteIndex
 from canaryproxy.telemetry.record.access_log import AccessLogEntry
 
-GRACE_SECONDS = 5.0
-QUIET_SECONDS = 0.25
 # When draining, new connections are accepted until none has come for QUIET_SECONDS, for GRACE_SECONDS at most.
 # FINAL_SECONDS before the end, or in the last quarter, stable is asked for what the canary has not answered.
+GRACE_SECONDS = 5.0
+QUIET_SECONDS = 0.25
 FINAL_SECONDS = 1.0
 
 

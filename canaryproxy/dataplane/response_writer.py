@@ -28,7 +28,7 @@ class ResponseWriter(EvictableConnection):
     _unbounded: bool
 
     def await_response(self) -> None:
-        """Reset for the next response."""
+        """Set the initial state."""
         self.delivered = NOTHING
         self._out = None
         self._chunked = self._last = self._unbounded = False

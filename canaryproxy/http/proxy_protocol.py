@@ -18,7 +18,7 @@ LOCAL, PROXY = 0x20, 0x21
 STREAMS = {0x11: 4, 0x21: 16}
 
 # Families without a usable address, unspecified and UNIX sockets, and their minimum length in bytes.
-LOCAL_COMMAND = {0x00: 0, 0x31: 216}
+NO_ADDRESS = {0x00: 0, 0x31: 216}
 
 PORTS = 4
 
@@ -29,7 +29,7 @@ class ProxyHeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """The client's address and port; None and 0 for a connection of the load balancer itself."""
+    """The client's address and port; None and 0 for the load balancer itself and for clients without a TCP address."""
 
     address: str | None = None
     port: int = 0
@@ -101,8 +101,8 @@ def _binary(data: bytes) -> ProxyHeader | None:
     if V2_FIXED_BYTES + length > MAX_V2_BYTES:
         raise ProxyHeaderError("it is too long")
     size = STREAMS.get(family)
-    least = 0 if command == LOCAL else LOCAL_COMMAND.get(family, 0) if size is None else 2 * size + PORTS
-    if command == PROXY and size is None and family not in LOCAL_COMMAND:
+    least = 0 if command == LOCAL else NO_ADDRESS.get(family, 0) if size is None else 2 * size + PORTS
+    if command == PROXY and size is None and family not in NO_ADDRESS:
         raise ProxyHeaderError("the protocol is neither TCP nor unspecified")
     if length < least:
         raise ProxyHeaderError("it is too short for its addresses")

@@ -16,7 +16,7 @@ from canaryproxy.model.settings import Limits, Timeouts
 from canaryproxy.model.table import Route
 
 # Version of the messages. Both ends come from one installation, unless it was replaced while the instance ran.
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True, slots=True)

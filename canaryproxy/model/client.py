@@ -100,12 +100,13 @@ class Client:
         hops: Iterable[tuple[Address | None, Element]]
         if self.forwarding.standard:
             elements = forwarded.hops_of([value for name, value in special if name == b"forwarded"])
-            hops = [(_address_of(element), element) for element in reversed(elements)]
+            hops = ((_address_of(element), element) for element in reversed(elements))
         else:
             values = [value for name, value in special if name == b"x-forwarded-proto"]
             scheme = (values[0].partition(b",")[0].strip(b" \t").lower() if values else b"") or scheme
             lines = [value.decode("latin-1") for name, value in special if name == b"x-forwarded-for"]
-            hops = [(read_address(_without_port(hop.strip())), {}) for hop in _nearest(lines)]
+            # One by one: a client may send a hundred hops, and only those up to the first untrusted one are needed.
+            hops = ((read_address(_without_port(hop.strip())), {}) for hop in _nearest(lines))
         for address, element in hops:
             scheme = forwarded.scheme_of(element) or scheme
             host = element.get(b"host", host)

@@ -107,19 +107,19 @@ BASE = 96 * MIB
 # Bytes of a worker without clients.
 OF_WORKER = 24 * MIB
 
-OF_CONNECTION = 6 * 2**10
 # What a client takes whose request is under way, buffers aside; the second where it speaks TLS.
+OF_CONNECTION = 6 * 2**10
 OF_TLS_CONNECTION = 56 * 2**10
 
 # Of what is left, for buffers. The rest is for what no account can foresee: fragments, the kernel's own buffers, the
 # moment between two looks.
 SHARE = 0.6
 
+# An automatic budget is at least MIN_SHARE of all memory, from MIN_BYTES to MAX_MIN_BYTES, also where nothing is left
+# for it (a warning says so); and at most this for each connection: hardly one holds more.
 MIN_BYTES = 16 * MIB
 MAX_MIN_BYTES = 64 * MIB
 MIN_SHARE = 0.125
-# An automatic budget is at least LEAST_SHARE of all memory, from LEAST to MOST_OF_LEAST, also where nothing is left
-# for it (a warning says so); and at most this for each connection: hardly one holds more.
 MAX_BYTES_PER_CONNECTION = 256 * 2**10
 
 

@@ -25,8 +25,8 @@ from canaryproxy.telemetry.record.logarithm import MAX_SECONDS, MIN_SECONDS, buc
 # serves a few ten thousand requests a second at most.
 RATE = 10_000_000.0
 
-USER = 10.0
 # Counts that one user, and one event of a goal, stand for: processing them is that much more expensive.
+USER = 10.0
 EVENT = 20.0
 
 # Goals of a route that one request can reach in this estimate.
@@ -50,9 +50,9 @@ MAX_LEVEL = 64
 # Seconds that a report's time may lie in the future; both processes read the same clock.
 MAX_AHEAD_SECONDS = 1.0
 
+# Messages allowed in a burst, per second, and per table. A worker sends four a second unasked, and two per table.
 BURST = 1000.0
 MESSAGES = 100.0
-# Messages allowed in a burst, per second, and per table. A worker sends four a second unasked, and two per table.
 ANSWERS = 3.0
 
 # Characters of a text field of the introduction.

@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 
 from canaryproxy.analysis.finding import JudgeReport
 from canaryproxy.model.report import Delta
-from canaryproxy.processes.machine import yield_cpu
 
 Item = TypeVar("Item")
 
@@ -29,9 +28,8 @@ class Subscription(Generic[Item]):
         self._subscribers.append(subscriber)
 
     def publish(self, item: Item) -> None:
-        """Pass `item` to all, yielding the CPU to workers before each call."""
+        """Pass `item` to all."""
         for subscriber in self._subscribers:
-            yield_cpu()
             subscriber(item)
 
 

@@ -33,8 +33,8 @@ log = logging.getLogger("canaryproxy")
 # Seconds.
 TICK_SECONDS = 0.25
 
-UNACKNOWLEDGED = 8
 # Ticks after which a worker is replaced that does not acknowledge, or that sends or reads nothing.
+UNACKNOWLEDGED = 8
 SILENT_TICKS = 40
 
 # Ticks that a report's time may lie in the past; an older one would delay the analysis.
@@ -44,8 +44,8 @@ GARBLED, BOUNDS, FAILED = "garbled", "bounds", "failed"
 # Why a worker was killed: message not decodable, out of bounds, or processing it failed.
 REJECTION_REASONS = (GARBLED, BOUNDS, FAILED)
 
-MIN_BACKOFF_SECONDS = 0.1
 # Seconds before a worker that died before it was ready is restarted, doubled each time.
+MIN_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0
 
 # Seconds that workers get beyond the configured drain time.

@@ -29,8 +29,8 @@ CONTROL_WEIGHT = FULL_WEIGHT // 2
 # Seconds without suspicion after which a bake returns to full weight.
 QUIET_SECONDS = 60.0
 
-MIN_TIMEOUT_SECONDS = 1800.0
 # Without `step_timeout` a step times out after this many times its estimated duration, and at least half an hour.
+MIN_TIMEOUT_SECONDS = 1800.0
 TIMEOUT_FACTOR = 3.0
 
 # Events that no operator asks for: ignored in a phase that has no row for them.
@@ -416,9 +416,9 @@ def _duration_text(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
+# Phases in which a rollout is under way, is under way and not paused, or sends the canary traffic.
 MOVES: tuple[Phase, ...] = ("progressing", "paused", "baking")
 RUNS: tuple[Phase, ...] = ("progressing", "baking")
-# Phases in which a rollout is under way, is under way and not paused, or sends the canary traffic.
 SENDS: tuple[Phase, ...] = (*MOVES, "succeeded")
 
 # Rows may overlap: the first one whose guard holds applies, so their order matters.

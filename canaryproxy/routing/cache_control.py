@@ -22,8 +22,8 @@ PRIVATE = b"private"
 # Directives that allow a shared cache to store a response, or limit for how long.
 EXPLICIT = {b"public", b"s-maxage", b"immutable", b"max-age"}
 
-MAX_CACHED_VALUES = 1024
 # Limits of the cache of parsed Cache-Control values: origins send few and short ones.
+MAX_CACHED_VALUES = 1024
 MAX_CACHED_LENGTH = 512
 
 Values = dict[bytes, list[bytes]]

@@ -21,10 +21,10 @@ from canaryproxy.routing.request_view import RequestView
 from canaryproxy.routing.rule_index import RuleIndex
 from canaryproxy.routing.split import Rng, SplitKey
 
+# Reasons of a decision; that of a rule is `rule:` and its name.
 WEIGHT = "weight"
 AFFINITY = "affinity"
 ABORT = "abort"
-# Reasons of a decision; that of a rule is `rule:` and its name.
 MIRROR = "mirror"
 
 

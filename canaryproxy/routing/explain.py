@@ -108,5 +108,5 @@ def _sentence(
         return f"{version}, because this client's bucket {bucket} is {relation} {split.weight} ({share}, by {because})"
     if version is not None:
         return f"{version}, because {because} sends {share} to {below}"
-    new = "a new client gets a cookie and keeps its version" if key is not None else "each request draws a new bucket"
+    new = "a new client gets a cookie and keeps its bucket" if key is not None else "each request draws a new bucket"
     return f"{below} for {share} and {above} for the others, by {because}; {new}"

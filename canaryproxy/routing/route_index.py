@@ -18,8 +18,8 @@ from canaryproxy.routing.compiled_route import CompileCache, CompiledRoute
 from canaryproxy.routing.field_scan import path_of
 from canaryproxy.routing.path import normalise
 
-MAX_CACHED_HOSTS = 1024
 # Limits of the cache of hosts as received: a name of 255 bytes, dot and port. Clients choose them: bounded.
+MAX_CACHED_HOSTS = 1024
 MAX_CACHED_HOST_BYTES = 262
 
 

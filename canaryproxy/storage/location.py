@@ -131,8 +131,10 @@ def quietly(path: Path) -> Iterator[sqlite3.Connection]:
     with contextlib.ExitStack() as stack:
         # immutable: SQLite neither locks the file nor creates files beside it.
         uri = f"{path.absolute().as_uri()}?immutable=1"
-        wal = Path(f"{path}-wal")
-        if wal.exists() and wal.stat().st_size:
+        wal, logged = Path(f"{path}-wal"), 0
+        with contextlib.suppress(FileNotFoundError):  # another process may work the log in at any moment
+            logged = wal.stat().st_size
+        if logged:
             copy = Path(stack.enter_context(_folder(path)), "state")
             shutil.copyfile(path, copy)
             shutil.copyfile(wal, f"{copy}-wal")

@@ -254,6 +254,9 @@ class SqliteStore:
         except sqlite3.Error as error:
             self.close()
             raise UnwritableStateError(f"{self._path}: {error}") from None
+        except BaseException:
+            self.close()  # rolls back: an open transaction would fail the next one
+            raise
 
     def save(self, state: State, audits: Sequence[Audit] = ()) -> None:
         """Store a state and its changes durably, or raise `UnwritableStateError` and change nothing."""

@@ -316,7 +316,7 @@ async def test_another_canary_has_the_weight_of_the_first_step_from_its_first_re
     assert not bench.ledger.durable
 
 
-async def test_one_that_is_taken_back_step_by_step_is_reported_of_once() -> None:
+async def test_one_that_is_taken_back_step_by_step_is_reported_once() -> None:
     bench = await started("rollback_step: 5s, " + HOOKS)
     await bench.rollouts.do("shop", "promote", JO)
     bench.errors["canary"] = 0.1

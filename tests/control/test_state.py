@@ -80,7 +80,10 @@ def test_the_later_change_always_wins(steps: list[tuple[str, int]]) -> None:
         (RouteState(500, "file", 500, ""), "5 %"),
         (RouteState(1250, "api", 500, ""), "12.5 % (by the API)"),
         (RouteState(0, "rollout", 0, ""), "0 % (by the rollout)"),
-        (RouteState(0, "file", 500, "", latched="the stored state was damaged"), "0 % (off: the stored state was damaged)"),
+        (
+            RouteState(0, "file", 500, "", latched="the stored state was damaged"),
+            "0 % (off: the stored state was damaged)",
+        ),
         (
             RouteState(5000, "rollout", 0, "", rollout=Rollout("paused", "manual", "", (Step(5000, 1.0),), 0, 5000)),
             "50 % (rollout: paused, manual, step 1 of 1)",

@@ -1,4 +1,4 @@
-"""A request's way back. What an HTTP/1 client's connection makes of it: test_response_writer.py, test_downstream.py."""
+"""A request's way back. What an HTTP/1 client's connection makes of it: test_response_writer.py, test_client_h1.py."""
 
 from collections.abc import Callable
 

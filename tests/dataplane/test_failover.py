@@ -1,5 +1,5 @@
 """What follows a failure, as tables: each row is what a test over sockets shows end to end (test_attempts,
-test_recovery, test_mishaps). H58, H59, H66, H72.
+test_recovery, test_upstream_errors). H58, H59, H66, H72.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""When TLS handshakes begin, and which gives way. On real sockets: test_arrival.py."""
+"""When TLS handshakes begin, and which gives way. On real sockets: test_pending_connection.py."""
 
 import asyncio
 

@@ -264,7 +264,7 @@ def test_only_canary_requests_have_a_shield_and_an_aborted_canary_none_to_come()
     run(test())
 
 
-def test_when_stable_fails_too_the_client_is_reported_of_stables_failure() -> None:
+def test_when_stable_fails_too_the_client_gets_stables_failure() -> None:
     async def test() -> None:
         async with running_cluster(weight=10_000, shield=ALL) as w:
             w.canary.behaviour = w.canary.answering(ERROR)

@@ -54,7 +54,7 @@ def names(writer: asyncio.StreamWriter) -> list[str]:
     return [value for _, value in shown["subjectAltName"]]
 
 
-def test_requests_over_tls_are_served_and_the_version_is_reported_of_it() -> None:
+def test_requests_over_tls_are_served_and_the_version_learns_of_it() -> None:
     async def test() -> None:
         async with running_cluster() as w:
             reader, writer = await connect(w, await listen(w, ListenerTls((SHOP,))), "shop.test")

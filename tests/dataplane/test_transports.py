@@ -1,5 +1,5 @@
 """Who hears and who sends. What connections make of it: test_epoll_transports.py, test_upstream.py,
-test_downstream.py.
+test_client_h1.py.
 """
 
 import socket

@@ -158,4 +158,8 @@ def test_where_nothing_reaches_it_an_abort_changes_nothing_and_says_so(tmp_path:
             data = post(admin, "/api/v1/routes/default/rollout/abort")
             assert (data["phase"], data["reason"]) == ("idle", None)
 
-            assert cli(admin, "abort", "default")[1].strip().endswith("the canary receives no traffic, nothing was changed")
+            assert (
+                cli(admin, "abort", "default")[1]
+                .strip()
+                .endswith("the canary receives no traffic, nothing was changed")
+            )

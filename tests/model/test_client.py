@@ -59,6 +59,20 @@ def test_such_a_client_is_trusted_and_named_by_its_ipv4_address() -> None:
     assert client.source([(b"x-forwarded-for", b"::ffff:192.0.2.9")]) == ip_address("192.0.2.9")
 
 
+def test_only_the_hops_up_to_the_first_untrusted_one_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def reading(text: str) -> object:
+        read.append(text)
+        return read_address(text)
+
+    client = Client("10.0.0.1", networks=[ip_network("10.0.0.0/8")])
+    monkeypatch.setattr("canaryproxy.model.client.read_address", reading)
+    hops = ", ".join(["192.0.2.1"] * 98 + ["10.1.1.1"])
+    assert client.source([(b"x-forwarded-for", hops.encode())]) == ip_address("192.0.2.1")
+    assert len(read) == 3
+
+
 def test_of_very_many_hops_the_nearest_are_looked_at() -> None:
     """A client may put thousands of addresses of trusted proxies in front of what those say."""
     client = Client("10.0.0.1", networks=[ip_network("10.0.0.0/8")])

@@ -200,7 +200,7 @@ def test_stopped_workers_end_with_a_supervisor_that_had_answers_waiting() -> Non
     run(test())
 
 
-def test_fork_servers_that_end_before_a_worker_comes_of_them_are_reported_of(
+def test_fork_servers_that_end_before_a_worker_comes_of_them_are_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)

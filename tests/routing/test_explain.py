@@ -30,7 +30,7 @@ def test_a_drawn_request_names_both_shares() -> None:
 def test_a_new_browser_gets_a_cookie() -> None:
     why = reported(dataclasses.replace(ROUTE, affinity=COOKIE, weight=500))
     assert why.fresh
-    assert why.sentence.endswith("a new client gets a cookie and keeps its version")
+    assert why.sentence.endswith("a new client gets a cookie and keeps its bucket")
 
 
 def test_a_known_client_is_reported_its_bucket() -> None:

@@ -49,7 +49,7 @@ def test_of_every_status_there_is_it_is_known_whether_it_counts() -> None:
     assert len(counted) == 600
 
 
-def test_what_one_request_reached_is_not_reported_of_the_next() -> None:
+def test_what_one_request_reached_is_not_reported_for_the_next() -> None:
     nothing = reached(b"GET", b"/", answer())
     assert reached(b"POST", b"/cart", answer(200, b"X-Order-Value: 5\r\n")) == [("cart", 1.0), ("revenue", 5.0)]
     assert nothing == reached(b"GET", b"/", answer()) == []

@@ -70,6 +70,23 @@ def test_what_was_saved_is_there_after_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_change_that_cannot_be_written_down_leaves_the_next_one_its_turn(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "state.db")
+    with pytest.raises(UnicodeEncodeError):
+        store.save(STATE, [replace(audit(1), detail="\ud800")])
+    store.save(STATE, [audit(2)])
+    assert [one.generation for one in store.history("shop", 5)] == [2]
+
+
+def test_a_rule_for_an_address_with_a_zone_is_read_again(tmp_path: Path) -> None:
+    rules = RuleSet(rules_from_written([{"name": "a", "sources": ["fe80::1%eth0"], "to": "canary"}]))
+    state = {"shop": RouteState(0, "api", 0, "", rules)}
+    store = SqliteStore(tmp_path / "state.db")
+    store.save(state)
+    store.close()
+    assert SqliteStore(tmp_path / "state.db").load() == state
+
+
 def test_the_history_says_which_rollout_it_was_about_and_an_older_one_does_not(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     with contextlib.closing(sqlite3.connect(path)) as older:

@@ -8,8 +8,8 @@ from canaryproxy.analysis.stats.eprocess import Parts, restore_parts, snapshots
 from canaryproxy.analysis.stats.rate_tests import NOTHING, Block, HigherRate, LowerRate, NotHigherRate
 from canaryproxy.model.document import Document, plain, real, text
 
-PROVEN_RATIO = 1.5
 # A canary is proven no worse if its rate is proven below 1.5 times stable's, or below 0.5 %.
+PROVEN_RATIO = 1.5
 PROVEN_BOUND = 0.005
 
 # (failed, units) of canary and stable.

@@ -15,8 +15,8 @@ LOOKS = 600
 # Looks that the past needs for a comparison.
 MIN_UPDATES = 60
 
-TIMES = 2.0
 # Factor on the mean that the detector bets on, and factor by which the mean may be underestimated.
+TIMES = 2.0
 SLACK = 1.2
 
 # At most one false alarm in a day of looks.

@@ -22,7 +22,7 @@ from canaryproxy.config.types.affinity import cookie_scope_warnings
 from canaryproxy.config.types.readers import non_empty_sequence
 from canaryproxy.model.goal import Goal
 from canaryproxy.model.rule import Condition, Rule
-from canaryproxy.model.table import UPGRADES, Caching, Version
+from canaryproxy.model.table import UPGRADES, Caching, Mirror, Version
 
 VERSION = Version("stable", ())
 
@@ -265,8 +265,21 @@ class RouteConfig(Section):
 
     @cached_property
     def digest(self) -> str:
-        """Equal for routes that are written the same way, apart from their rules, which have a digest of their own."""
+        """Equal for routes that are written the same way, apart from their rules (they have their own digest). Of the
+        steps of a rollout `as_written` has only the weights.
+        """
         written = {key: value for key, value in as_written(self).items() if key != "rules"}
+        if isinstance(self.rollout.steps, tuple):
+            written["steps"] = [
+                [
+                    step.weight,
+                    step.dwell,
+                    step.hold,
+                    [as_written(rule) for rule in step.rules.rules],
+                    _numbers(step.mirror),
+                ]
+                for step in self.rollout.steps
+            ]
         return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -303,3 +316,7 @@ def _check_distinct_names(rules: tuple[RuleConfig, ...], rollout: RolloutConfig)
             found=f"a rule {name} of the route and of a step of `rollout`",
             plain="a rule of the route and a rule of a step of `rollout` with one name",
         )
+
+
+def _numbers(mirror: Mirror | None) -> tuple[int, tuple[str, ...], int] | None:
+    return None if mirror is None else (mirror.percent, mirror.methods, mirror.max_body)

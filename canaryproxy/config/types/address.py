@@ -238,7 +238,7 @@ def network(value: object) -> Network:
         interface = ipaddress.ip_interface(value if isinstance(value, str) else "")
     except ValueError:
         raise InvalidValueError(NETWORK_EXPECTED) from None
-    if interface.ip != interface.network.network_address:
+    if int(interface.ip) != int(interface.network.network_address):  # a zone (RFC 4007) is in the first one only
         raise InvalidValueError(f"the address has bits beyond its prefix: write {interface.network}")
     return _unmapped(interface.network)
 

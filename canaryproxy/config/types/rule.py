@@ -3,6 +3,7 @@
 Pure functions that raise `InvalidValueError`. Each result has the one spelling that requests are compared in.
 """
 
+import json
 import re
 from collections.abc import Callable
 from typing import NamedTuple
@@ -44,6 +45,9 @@ class MatchSpec(NamedTuple):
 
     kind: Kind
     values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {json.dumps(self.values)}"
 
 
 def header_name(value: object) -> str:

@@ -17,8 +17,8 @@ from canaryproxy.http.h1.request_parser import persistence
 from canaryproxy.model.failure import Failure, RequestRejectedError
 from canaryproxy.model.head import Body, ResponseHead
 
-HEAD_BYTES = 131_072
 # Upstreams are trusted more than clients, so their heads may be larger: twice the size, more fields.
+HEAD_BYTES = 131_072
 HEAD_FIELDS = 256
 
 # 1xx heads before the final one; an upstream that sends more is broken.

@@ -17,12 +17,12 @@ from canaryproxy.telemetry.read.counters import Counters, Side, VersionSums
 from canaryproxy.telemetry.read.window import Window
 from canaryproxy.telemetry.record.histogram import classic, total_seconds
 
-CODES = (200, 500)
 # Status codes whose series exist before the first such response.
+CODES = (200, 500)
 REJECTED_CODES = (400, 404, 503)
 
-TURNED_AWAY = ("address", "files", "full")
 # Reasons why client connections are refused and closed.
+TURNED_AWAY = ("address", "files", "full")
 EVICTED = ("files", "full", "handshakes", "memory")
 
 # Conditions of the stored state, as in `control.route_states`.

@@ -14,8 +14,8 @@ from canaryproxy.escape import escaped
 from canaryproxy.model.decision import Decision
 from canaryproxy.model.failure import Failure
 
-MAX_LINES = 5
 # Limit on lines per period, for each endpoint and kind of failure, in each worker.
+MAX_LINES = 5
 PERIOD_SECONDS = 10.0
 
 # Characters of a reason that are logged.

@@ -5,8 +5,8 @@ import math
 # Buckets between a duration and its double.
 PER_OCTAVE = 32
 
-MIN_SECONDS = 1e-6
 # Seconds. Shorter and longer times are clamped: no bucket is needed below a microsecond or beyond a day.
+MIN_SECONDS = 1e-6
 MAX_SECONDS = 86_400.0
 
 

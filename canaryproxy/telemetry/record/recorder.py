@@ -21,9 +21,9 @@ from canaryproxy.telemetry.record.logarithm import bucket_of
 # began in one second become overdue together, at an age of up to one second.
 OVERDUE_SECONDS = 1
 
-MAX_OVERDUE = 8_192
 # Limit on the overdue entries of a report, and how many start seconds may be merged to keep it: a report has to fit
 # into a frame even if exchanges of a hundred routes have waited for a minute.
+MAX_OVERDUE = 8_192
 COARSEST_SECONDS = 64
 
 OK = 200

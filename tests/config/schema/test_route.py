@@ -95,3 +95,23 @@ def test_a_mirror_copies_what_changes_nothing_unless_configured_so() -> None:
     assert unsafe is not None
     assert unsafe.mirror.methods == ("POST",)
     assert config("mirror: off").routes["default"].mirror is None
+
+
+STEPS = "steps: [{{weight: 0, rules: [{{name: a, path: /{0}, to: canary}}], mirror: {{percent: {1}}}}}, 50, 100]"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [STEPS.format("b", 1), STEPS.format("a", 2), STEPS.format("a", 1).replace("50", "{weight: 50, hold: true}")],
+)
+def test_an_edit_of_a_step_gives_a_route_another_digest(other: str) -> None:
+    def digest(steps: str) -> str:
+        return parse(f"stable: http://a\ncanary: http://b\nrollout: {{{steps}}}\n", "f", {}).routes["default"].digest
+
+    assert digest(STEPS.format("a", 1)) == digest(STEPS.format("a", 1)) != digest(other)
+
+
+def test_the_digest_of_a_route_names_nothing_of_the_code() -> None:
+    text = "stable: http://a\ncanary: http://b\ngoals: [{name: a, path: {prefix: /b}}]\n"
+    digest = parse(text, "f", {}).routes["default"].digest
+    assert digest == "2d4a968a9abd5f059bec31794fb0ad43813b1849453eea0fe76c350632598130"

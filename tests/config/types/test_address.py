@@ -223,6 +223,8 @@ def test_a_name_that_dns_cannot_know_has_no_other_spelling() -> None:
     ("written", "expected"),
     [
         ("10.0.0.0/8", IPv4Network("10.0.0.0/8")),
+        ("fe80::1%eth0", IPv6Network("fe80::1%eth0/128")),
+        ("fe80::%eth0/64", IPv6Network("fe80::%eth0/64")),
         ("192.0.2.7", IPv4Network("192.0.2.7/32")),
         ("2001:db8::/32", IPv6Network("2001:db8::/32")),
         ("::1", IPv6Network("::1/128")),
