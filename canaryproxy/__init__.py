@@ -12,7 +12,7 @@ sys.path[:] = settle(
 
 from canaryproxy.mode import choose  # noqa: E402 - only what is imported from here on is sure to be no stranger's
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # How the modules below are imported; the workers inherit the switch.
 MODE = choose(os.environ)

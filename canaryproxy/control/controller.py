@@ -18,7 +18,7 @@ from canaryproxy.control.results import Changed, NoCanaryError, NoSuchRouteError
 from canaryproxy.control.route_states import Actor, RevisionConflictError, RouteStates
 from canaryproxy.control.state import RouteState, State, waits, with_rollout, with_weight
 from canaryproxy.control.table_publisher import TablePublisher
-from canaryproxy.control.topology import Change, Topology
+from canaryproxy.control.topology import EndpointChange, Topology
 from canaryproxy.model.table import Endpoint
 from canaryproxy.probes.health import newly_unhealthy
 from canaryproxy.rollout.machine import NOTICED, known, transition
@@ -252,7 +252,7 @@ class Controller:
         """Wait until every worker uses the table. Raises `NotAcknowledgedError`."""
         await self._tables.acknowledged(generation)
 
-    def _endpoints_changed(self, what: Change) -> None:
+    def _endpoints_changed(self, what: EndpointChange) -> None:
         self.refresh()
         if what == "names":
             return

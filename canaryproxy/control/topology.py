@@ -16,7 +16,7 @@ from canaryproxy.processes.subscriptions import Subscription
 
 log = logging.getLogger("canaryproxy")
 
-Change = Literal["health", "names"]
+EndpointChange = Literal["health", "names"]
 
 
 class Topology:
@@ -27,7 +27,7 @@ class Topology:
     def __init__(self, config: Config, lookup: Lookup, ask: Ask, wall_clock: Callable[[], float]) -> None:
         self.file = self.config = config
         self.coming: frozenset[str] = frozenset()
-        self.changes: Subscription[Change] = Subscription()
+        self.changes: Subscription[EndpointChange] = Subscription()
         self.resolver = Resolver(lookup, self.names, lambda: self._changed("names"), FailingDependencies(wall_clock))
         self.health = Health(lambda: self._changed("health"), ask, wall_clock)
         self._resolving: asyncio.Task[None] | None = None
@@ -35,7 +35,7 @@ class Topology:
     def __repr__(self) -> str:
         return f"<Topology of {len(self.config.routes)} routes>"
 
-    def _changed(self, what: Change) -> None:
+    def _changed(self, what: EndpointChange) -> None:
         """An error of a subscriber must not end the lookup or health check that called it."""
         try:
             self.changes.publish(what)

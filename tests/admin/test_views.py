@@ -29,8 +29,15 @@ async def test_checked_endpoints_are_healthy_until_they_are_not() -> None:
     await api.start()
     assert api.knowledge.endpoints("default").canary[0].state == "healthy"
     api.topology.health.unhealthy = frozenset((Endpoint("127.0.0.1", 2),))
-    api.controller._endpoints_changed(None)
+    api.topology.changes.publish("health")
     assert api.knowledge.endpoints("default").canary[0].state == "unhealthy"
+    queue = api.events.subscribe()
+    assert queue is not None
+    api.topology.health.unhealthy = frozenset()
+    api.topology.changes.publish("names")
+    assert queue.empty()
+    api.topology.changes.publish("health")
+    assert not queue.empty()
     api.stop()
 
 

@@ -48,7 +48,7 @@ async def test_a_mistake_of_those_who_hear_of_a_change_ends_no_health_check(capl
     async def ask(_: Endpoint, __: HealthCheckSpec) -> HealthAnswer:
         return HealthAnswer(passed=False)
 
-    def broken(_: None) -> None:
+    def broken(_: object) -> None:
         raise ZeroDivisionError
 
     text = TEXT.replace("path: /", "path: /, interval: 5ms, unhealthy: 1")
