@@ -30,9 +30,10 @@ def compile_condition(condition: Condition) -> Matcher:
     if condition.kind == "item":
         return matchers.AnyListed(ListField(subject, name), values)
     wanted = pattern_of(condition)
-    if wanted is None:
-        return matchers.AnyIs(subject, name, values)
-    return matchers.AnyMatches(subject, name, wanted)
+    if wanted is not None:
+        return matchers.AnyMatches(subject, name, wanted)
+    fast = {"method": matchers.MethodIn, "path": matchers.PathIs}.get(subject)
+    return matchers.AnyIs(subject, name, values) if fast is None else fast(values)
 
 
 def _values(condition: Condition) -> list[bytes]:

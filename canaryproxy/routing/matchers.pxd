@@ -18,6 +18,18 @@ cdef class PathPrefix(Matcher):
     cpdef bint matches(self, RequestView request) except -1
 
 
+cdef class MethodIn(Matcher):
+    cdef frozenset _methods
+
+    cpdef bint matches(self, RequestView request) except -1
+
+
+cdef class PathIs(Matcher):
+    cdef frozenset _paths
+
+    cpdef bint matches(self, RequestView request) except -1
+
+
 cdef class AnyIs(Matcher):
     cdef frozenset _wanted
     cdef bytes _name

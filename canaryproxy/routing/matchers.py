@@ -46,8 +46,30 @@ class PathPrefix(Matcher):
         return path.startswith(self._below) or path == self._path
 
 
+class MethodIn(Matcher):
+    """The method is one of these. Most goals have a method, and `AnyIs` takes 50 ns more."""
+
+    def __init__(self, methods: Iterable[bytes]) -> None:
+        self._methods = frozenset(methods)
+
+    def matches(self, request: RequestView) -> bool:
+        """Whether a request meets the condition."""
+        return request.method in self._methods
+
+
+class PathIs(Matcher):
+    """The path, normalised, is one of these; see `MethodIn`."""
+
+    def __init__(self, paths: Iterable[bytes]) -> None:
+        self._paths = frozenset(paths)
+
+    def matches(self, request: RequestView) -> bool:
+        """Whether a request meets the condition."""
+        return request.path() in self._paths
+
+
 class AnyIs(Matcher):
-    """The method, the path, or a value of a header, cookie or parameter is one of these."""
+    """A value of a header, cookie or parameter is one of these."""
 
     def __init__(self, subject: str, name: bytes, wanted: Iterable[bytes]) -> None:
         self._subject = subject
