@@ -29,6 +29,24 @@ async def test_a_changed_weight_is_published_as_the_next_generation() -> None:
     assert "generation 2" in repr(plane.controller)
 
 
+async def test_a_config_that_serves_is_applied_although_its_report_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    plane, traffic = await controlled(config("20"))
+    kept: list[int] = []
+
+    def broken(_: object) -> None:
+        kept.append(plane.ledger.state["default"].weight)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(plane.rollouts, "reloaded", broken)
+    reload = await plane.reconfiguration.reload()
+    assert (reload.changed, reload.generation, reload.problem) == (True, 2, "")
+    assert (plane.reconfiguration.reloaded, kept) == (True, [2000])
+    assert [table.routes[0].weight for table in traffic.tables] == [500, 2000]
+    assert "applied as generation 2, but not reported" in caplog.text
+
+
 async def test_an_unchanged_file_publishes_nothing() -> None:
     plane, traffic = await controlled(config())
     reload = await plane.reconfiguration.reload()

@@ -10,6 +10,7 @@ from canaryproxy.dataplane.client_h1 import REQUESTS_PER_TURN
 from canaryproxy.dataplane.evictable_connection import PIPELINE_LIMIT
 from canaryproxy.model.settings import Limits, Timeouts
 from tests.support.cluster import GET, OK, STAY, Cluster, read_head, read_response, reset, run, running_cluster
+from tests.support.stand import stand
 
 QUICK = Timeouts(header=0.1, keep_alive=0.1, body_idle=0.1)
 
@@ -385,3 +386,15 @@ def test_a_client_far_ahead_of_its_turns_is_read_no_further() -> None:
             assert most < PIPELINE_LIMIT + 262_144 + len(PROBE)
 
     run(test())
+
+
+def test_an_error_of_ours_before_the_first_attempt_leaves_no_exchange_to_look_at() -> None:
+    with stand() as one:
+        pools = one.plane.pools.by_decision
+        one.plane.pools.by_decision = None  # type: ignore[assignment]
+        with pytest.raises(AttributeError):
+            one.say(b"GET / HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+        one.plane.pools.by_decision = pools
+        assert one.down.exchange is None
+        one.wait(1.0)
+        one.fin()
